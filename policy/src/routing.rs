@@ -1,0 +1,94 @@
+//! What placement reads: an immutable picture of the fleet with a generation, made by the fleet's owner at every step.
+//!
+//! Requests are answered from it without waiting for the owner. What must be counted between two steps (placements not yet
+//! seen, moves not yet made) stands in each route's [`Counters`], which outlive the picture.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{Phase, Region, ServerId, StreamName, counters::Counters};
+
+/// Whether a server is the origin or a relay of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Takes the stream in; serves the full ladder.
+    Primary,
+    /// Pulls from its upstream once; re-streams to its viewers.
+    Relay,
+}
+
+/// The fleet as placement sees it.
+#[derive(Debug, Clone, Default)]
+pub struct Routing {
+    /// Grows with every picture that differs from the one before.
+    pub generation: u64,
+    /// False until the first-start window has passed.
+    pub settled: bool,
+    /// Every attached server that may have viewers, and every one that is suspected; the primary first, then by id.
+    pub servers: Vec<Route>,
+    /// Slots of relays that may come, and relays that run: what steering answers list as clones. By region; those of
+    /// every region stand under each.
+    pub slots: BTreeMap<Region, Vec<Slot>>,
+    /// Regions, with what each demands and may have from the primary.
+    pub regions: BTreeMap<Region, RegionRoute>,
+}
+
+/// A host known before a relay runs there; its id is the pathway id of whichever relay does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Pathway id.
+    pub id: ServerId,
+    /// Scheme, host and port, without a path or a trailing slash.
+    pub base_url: Arc<str>,
+}
+
+/// One server as placement sees it.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Pathway id.
+    pub id: ServerId,
+    /// Origin or relay.
+    pub kind: Kind,
+    /// Where it stands.
+    pub region: Region,
+    /// Scheme, host and port, without a path or a trailing slash.
+    pub base_url: Arc<str>,
+    /// Where it stands in its life.
+    pub phase: Phase,
+    /// Streams that it holds ready.
+    pub streams: Vec<StreamName>,
+    /// Viewers that it takes at most.
+    pub capacity: u32,
+    /// Viewers seen, by region, from its last fresh report.
+    pub seen: BTreeMap<Region, u32>,
+    /// Viewers that it should have, by region. For a new relay this ramps up.
+    pub target: BTreeMap<Region, u32>,
+    /// What is counted between two steps.
+    pub counters: Arc<Counters>,
+}
+
+impl Route {
+    /// Whether newcomers may be placed here at all.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.phase == Phase::Serving
+    }
+
+    /// Viewers seen, of all regions.
+    #[must_use]
+    pub fn seen_total(&self) -> u32 {
+        self.seen.values().sum()
+    }
+}
+
+/// One region as placement sees it.
+#[derive(Debug, Clone, Default)]
+pub struct RegionRoute {
+    /// Viewers that servers have seen.
+    pub demand: u32,
+    /// What the primary carries of it.
+    pub threshold: u32,
+    /// Other regions whose relays may help, nearest first.
+    pub neighbours: Vec<Region>,
+    /// How long a refused viewer should wait before it asks again.
+    pub retry_after: Duration,
+}
