@@ -1,0 +1,146 @@
+//! The admin port: `/metrics` for Prometheus, `/live` and `/ready` for whoever supervises the program.
+
+use std::{convert::Infallible, time::Duration};
+
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{net::TcpListener, sync::Semaphore};
+
+use crate::{Readiness, Shutdown};
+
+/// Connections served at one time: Prometheus, a supervisor, a person, and room for their reconnects.
+const MAX_CONNECTIONS: usize = 64;
+
+/// How long a client may take to send its request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait before accepting again when the system refuses, as it does when descriptors are out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the admin port shows.
+#[derive(Clone)]
+pub struct Admin {
+    /// Renders the metrics.
+    pub metrics: PrometheusHandle,
+    /// Says what is still waited for.
+    pub readiness: Readiness,
+}
+
+impl Admin {
+    /// Serves until the soft stop.
+    ///
+    /// # Errors
+    /// Never; the signature is that of a task.
+    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+        let places = std::sync::Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let (socket, _) = tokio::select! {
+                () = shutdown.soft.cancelled() => return Ok(()),
+                accepted = listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept on the admin port");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+            };
+            let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else { continue };
+            let (admin, hard) = (self.clone(), shutdown.hard.clone());
+            tokio::spawn(async move {
+                let service = hyper::service::service_fn(move |request| {
+                    std::future::ready(Ok::<_, Infallible>(admin.answer(&request)))
+                });
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIMEOUT)
+                    .serve_connection(TokioIo::new(socket), service);
+                tokio::select! {
+                    _ = connection => {}
+                    () = hard.cancelled() => {}
+                }
+                drop(place);
+            });
+        }
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        }
+        match request.uri().path() {
+            "/metrics" => {
+                let mut answer = text(StatusCode::OK, self.metrics.render());
+                let prometheus = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                answer.headers_mut().insert(header::CONTENT_TYPE, prometheus);
+                answer
+            }
+            "/live" => text(StatusCode::OK, "live\n"),
+            "/ready" => self.ready(),
+            _ => text(StatusCode::NOT_FOUND, "here are /metrics, /live and /ready\n"),
+        }
+    }
+
+    fn ready(&self) -> Response<Full<Bytes>> {
+        let waits = self.readiness.waits();
+        if waits.is_empty() {
+            return text(StatusCode::OK, "ready\n");
+        }
+        let lines: String = waits.iter().map(|(name, reason)| format!("{name}: {reason}\n")).collect();
+        text(StatusCode::SERVICE_UNAVAILABLE, lines)
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn ask(address: std::net::SocketAddr, path: &str) -> String {
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn ready_says_what_is_waited_for_and_metrics_are_prometheus_text() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let readiness = Readiness::default();
+        let latch = readiness.latch("source", "no window yet");
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let shutdown = Shutdown::default();
+        let served = tokio::spawn(Admin { metrics, readiness }.serve(listener, shutdown.clone()));
+
+        let waiting = ask(address, "/ready").await;
+        assert!(
+            waiting.starts_with("HTTP/1.1 503") && waiting.contains("source: no window yet"),
+            "{waiting}"
+        );
+        assert!(ask(address, "/live").await.starts_with("HTTP/1.1 200"));
+        latch.release();
+        assert!(ask(address, "/ready").await.starts_with("HTTP/1.1 200"));
+        assert!(ask(address, "/metrics").await.contains("version=0.0.4"));
+        assert!(ask(address, "/else").await.starts_with("HTTP/1.1 404"));
+
+        shutdown.stop();
+        served.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,64 @@
+//! What stands round a program's `app`: one TLS provider, one runtime, one way to fail.
+
+use std::{future::Future, process::ExitCode};
+
+use crate::{
+    config::ConfigError,
+    flags::CommonFlags,
+    telemetry::{self, TelemetryError},
+};
+
+/// A command line or configuration that makes no sense. It ends the program with exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Exit code of a program that was used wrongly.
+pub const EXIT_USAGE: u8 = 2;
+
+/// Runs a program's `app` to its end: logs set up, TLS provider installed, errors said on standard error. Exit code 0
+/// when it ended well, 2 for [`Usage`] and configuration errors, else 1.
+pub fn run<F>(name: &str, flags: &CommonFlags, app: F) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    match try_run(flags, app) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(name, &error);
+            exit_code(&error)
+        }
+    }
+}
+
+fn try_run<F>(flags: &CommonFlags, app: F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    telemetry::logs(flags.log.as_deref(), flags.log_format.unwrap_or_default())?;
+    install_tls();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(app);
+    // Whatever still runs was told to stop and had its deadline.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Installs the one TLS provider of the process. Does nothing when there is one.
+pub fn install_tls() {
+    let _installed_before = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let usage = error.chain().any(|cause| {
+        cause.is::<Usage>()
+            || cause.is::<ConfigError>()
+            || matches!(cause.downcast_ref(), Some(TelemetryError::Filter { .. }))
+    });
+    if usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a program are for whoever started it")]
+fn complain(name: &str, error: &anyhow::Error) {
+    eprintln!("{name}: {error:#}");
+}
