@@ -3,6 +3,7 @@
 //! Four programs share this so that they start, fail, report and end alike. What a program does is its own affair; this
 //! crate knows nothing of streams.
 
+pub mod address;
 pub mod admin;
 pub mod bind;
 pub mod config;
