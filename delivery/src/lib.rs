@@ -1,1 +1,6 @@
-//! stub
+//! How a server hands a stream to viewers: used by the primary and by relays alike.
+//!
+//! A primary is delivery fed by a source; a relay is delivery fed by an upstream. So both serve the same URLs, count
+//! viewers the same way and belong to the fleet the same way.
+
+pub mod situation;
