@@ -1,1 +1,8 @@
-//! stub
+//! What a live stream is: its URLs, its playlists, its ladder, its window of numbered segments.
+//!
+//! Nothing here does I/O, reads a clock, rolls a die or logs: bytes and `now` are arguments, what is to be fetched is a value.
+//! Servers, the traffic manager and the client all speak of a stream through this crate.
+
+pub mod url;
+
+pub use url::{Container, Rendition, Resource};
