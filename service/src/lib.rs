@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod admin;
+pub mod backoff;
 pub mod bind;
 pub mod config;
 pub mod flags;
@@ -13,6 +14,7 @@ pub mod program;
 pub mod readiness;
 pub mod telemetry;
 
+pub use backoff::{Backoff, BackoffConfig};
 pub use bind::{BindError, bind};
 pub use config::{ConfigError, load};
 pub use flags::CommonFlags;
