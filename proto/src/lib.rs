@@ -5,6 +5,8 @@
 
 #![allow(missing_docs, reason = "generated code; the .proto files hold the documentation")]
 
+pub mod convert;
+
 /// Version 1 of the wire contract, as generated from `proto/spillway/v1`, with proto3's JSON mapping.
 pub mod v1 {
     #![allow(unreachable_pub, clippy::all, clippy::pedantic, reason = "generated code")]

@@ -1,0 +1,62 @@
+//! Policy's words and those of the wire: one to one, but that the wire also knows "unspecified", which no word of policy is.
+
+use policy::{Class, Phase, routing::Kind};
+
+use crate::v1;
+
+/// A word of the wire that says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message names no {0}; it may come from a newer version")]
+pub struct Unspecified(&'static str);
+
+macro_rules! words {
+    ($what:literal: $policy:ident, $wire:ident { $($word:ident),+ $(,)? }) => {
+        impl From<$policy> for v1::$wire {
+            fn from(word: $policy) -> Self {
+                match word {
+                    $($policy::$word => Self::$word,)+
+                }
+            }
+        }
+
+        impl TryFrom<v1::$wire> for $policy {
+            type Error = Unspecified;
+
+            fn try_from(word: v1::$wire) -> Result<Self, Unspecified> {
+                match word {
+                    v1::$wire::Unspecified => Err(Unspecified($what)),
+                    $(v1::$wire::$word => Ok(Self::$word),)+
+                }
+            }
+        }
+    };
+}
+
+words!("phase": Phase, Phase {
+    Requested, Starting, Standby, Warming, Serving, Draining, Retired, Suspect, Lost, Failed,
+});
+words!("class": Class, Class { Steers, Redirects, Fixed, Watches });
+words!("kind": Kind, ServerKind { Primary, Relay });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_survives_the_wire() {
+        for phase in Phase::ALL {
+            assert_eq!(Phase::try_from(v1::Phase::from(phase)), Ok(phase));
+        }
+        for class in Class::ALL {
+            assert_eq!(Class::try_from(v1::Class::from(class)), Ok(class));
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_no_word() {
+        assert_eq!(
+            Phase::try_from(v1::Phase::Unspecified).unwrap_err().to_string(),
+            "the message names no phase; it may come from a newer version"
+        );
+    }
+}
