@@ -1,1 +1,23 @@
-//! stub
+//! What the scenarios stand on: the real programs started on loopback addresses of their own, watched from outside, and
+//! ended by pid.
+//!
+//! Nothing here knows how a program works inside. A scenario waits for a condition with a deadline, never for a time.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a harness fails by panicking; the message says what was expected"
+)]
+
+pub mod client;
+pub mod fleet;
+pub mod network;
+pub mod program;
+pub mod repository;
+pub mod source;
+pub mod wait;
+
+pub use client::{Ran, client};
+pub use fleet::{Fleet, FleetBuilder};
+pub use network::Subnet;
+pub use program::Program;
+pub use wait::{eventually, holds_for};

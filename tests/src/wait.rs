@@ -1,0 +1,49 @@
+//! Waiting on a condition with a deadline.
+
+use std::{
+    fmt::Display,
+    time::{Duration, Instant},
+};
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Waits until `condition` gives a value. `Err` says what is still wrong; it is in the message when time is up.
+///
+/// # Panics
+/// When `within` has passed.
+pub async fn eventually<T, E, F>(what: &str, within: Duration, mut condition: F) -> T
+where
+    E: Display,
+    F: AsyncFnMut() -> Result<T, E>,
+{
+    let deadline = Instant::now() + within;
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        look.tick().await;
+        match condition().await {
+            Ok(value) => return value,
+            Err(wrong) if Instant::now() >= deadline => panic!("{what}: not within {within:?}: {wrong}"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Watches that `condition` stays true for the whole of `during`.
+///
+/// # Panics
+/// When it does not.
+pub async fn holds_for<E, F>(what: &str, during: Duration, mut condition: F)
+where
+    E: Display,
+    F: AsyncFnMut() -> Result<(), E>,
+{
+    let end = Instant::now() + during;
+    let mut look = tokio::time::interval(LOOK);
+    while Instant::now() < end {
+        look.tick().await;
+        if let Err(wrong) = condition().await {
+            panic!("{what}: {wrong}");
+        }
+    }
+}
