@@ -8,6 +8,7 @@ pub mod counters;
 pub mod name;
 pub mod phase;
 pub mod routing;
+pub mod session;
 pub mod time;
 
 pub use class::Class;
