@@ -3,6 +3,16 @@
 //! Nothing here does I/O, reads a clock, rolls a die or logs: bytes and `now` are arguments, what is to be fetched is a value.
 //! Servers, the traffic manager and the client all speak of a stream through this crate.
 
+pub mod attributes;
+pub mod ladder;
+pub mod multivariant;
+pub mod playlist;
+pub mod template;
 pub mod url;
 
+pub use attributes::Attributes;
+pub use ladder::Rung;
+pub use multivariant::Multivariant;
+pub use playlist::{InvalidPlaylist, MAX_PLAYLIST_BYTES, PlaylistKind};
+pub use template::{Pathway, SteeringTag, Template, View};
 pub use url::{Container, Rendition, Resource};
