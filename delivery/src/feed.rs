@@ -3,10 +3,10 @@
 //! A feed answers in playlists that are ready to send and in objects that may still be arriving. It knows nothing of HTTP,
 //! sessions or viewers; it may learn from being asked what is watched.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hls::Resource;
+use hls::{Resource, Template};
 use policy::StreamName;
 
 use crate::object::{FetchError, Object};
@@ -15,6 +15,12 @@ use crate::object::{FetchError, Object};
 pub trait Feed: Send + Sync + 'static {
     /// Every stream, in the order of their names.
     fn streams(&self) -> Vec<Stream>;
+
+    /// What is the same for all viewers of the stream's multivariant playlist.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    fn multivariant(&self, stream: &str) -> impl Future<Output = Result<Arc<Template>, Error>> + Send;
 
     /// The media playlist of a rendition, with its newest segments.
     ///
