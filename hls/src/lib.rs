@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod ladder;
+pub mod mp4;
 pub mod multivariant;
 pub mod playlist;
 pub mod template;
