@@ -4,16 +4,22 @@
 //! Servers, the traffic manager and the client all speak of a stream through this crate.
 
 pub mod attributes;
+pub mod date;
+pub mod key;
 pub mod ladder;
 pub mod mp4;
 pub mod multivariant;
 pub mod playlist;
 pub mod template;
 pub mod url;
+pub mod window;
 
 pub use attributes::Attributes;
+pub use date::Date;
+pub use key::Keys;
 pub use ladder::Rung;
 pub use multivariant::Multivariant;
 pub use playlist::{InvalidPlaylist, MAX_PLAYLIST_BYTES, PlaylistKind};
 pub use template::{Pathway, SteeringTag, Template, View};
 pub use url::{Container, Rendition, Resource};
+pub use window::LiveWindow;
