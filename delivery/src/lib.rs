@@ -4,6 +4,7 @@
 //! both serve the same URLs, count viewers the same way and belong to the fleet the same way.
 
 pub mod feed;
+pub mod membership;
 pub mod metrics;
 pub mod object;
 pub mod situation;

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
-use policy::{Phase, Region, ServerId, StreamName};
+use policy::{Phase, Region, ServerId, StreamName, session::Keys};
 use tokio::sync::watch;
 
 /// How often to report before a directive has said so; DESIGN's default.
@@ -17,6 +17,8 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Situation {
     /// Of the directive that this came from; 0 before the first. Grows within one connection to a manager.
     pub generation: u64,
+    /// Whether a manager has this server in its fleet at this moment. Without one everything goes on.
+    pub attached: bool,
     /// The phase that the manager wants.
     pub wanted: Phase,
     /// The phase that the server is in.
@@ -31,6 +33,8 @@ pub struct Situation {
     pub steering_url: Option<Arc<str>>,
     /// The fleet's slots.
     pub pathways: Vec<Pathway>,
+    /// What tokens and passes are signed with, once a manager has said.
+    pub keys: Option<Arc<Keys>>,
     /// How often to report.
     pub report_interval: Duration,
 }
@@ -61,6 +65,7 @@ impl Situation {
     pub fn at_start(phase: Phase) -> Self {
         Self {
             generation: 0,
+            attached: false,
             wanted: phase,
             phase,
             streams: Vec::new(),
@@ -68,6 +73,7 @@ impl Situation {
             primary: None,
             steering_url: None,
             pathways: Vec::new(),
+            keys: None,
             report_interval: REPORT_INTERVAL,
         }
     }

@@ -1,0 +1,195 @@
+//! Between this server's words and the messages of `Fleet.Attach`.
+
+use std::{sync::Arc, time::Duration};
+
+use policy::{
+    InvalidName, Phase, SessionId, StreamName,
+    routing::Kind,
+    session::{Key, Keys},
+};
+use proto::v1::{self, attach_request::Message};
+
+use super::account::{Account, Identity, StreamState, Tally};
+use crate::situation::{Origin, Pathway, Situation};
+
+/// The shortest report interval taken from a directive: one that asks for more would make a load of its own.
+const SHORTEST_REPORT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A directive that this server cannot follow.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvalidDirective {
+    #[error("its phase is none that a server can be told to be in")]
+    Phase,
+    #[error("a session key is not of 32 bytes, or not exactly one is current, or there are more than two")]
+    Keys,
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+}
+
+pub(super) fn hello(
+    identity: &Identity,
+    incarnation: u64,
+    phase: Phase,
+    streams: Vec<StreamState>,
+) -> v1::AttachRequest {
+    request(Message::Hello(v1::Hello {
+        id: identity.id.to_string(),
+        kind: match identity.kind {
+            Kind::Primary => v1::ServerKind::Primary,
+            Kind::Relay => v1::ServerKind::Relay,
+        }
+        .into(),
+        region: identity.region.to_string(),
+        base_url: identity.base_url.to_string(),
+        capacity: identity.capacity,
+        uplink_bits_per_second: identity.uplink_bits_per_second,
+        incarnation,
+        join_secret: identity.join_secret.clone(),
+        streams: streams.into_iter().map(stream).collect(),
+        launch_id: identity.launch_id.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        metrics_address: identity.metrics_address.clone(),
+        phase: v1::Phase::from(phase).into(),
+    }))
+}
+
+pub(super) fn report(
+    situation: &Situation,
+    account: Account,
+    streams: Vec<StreamState>,
+) -> v1::AttachRequest {
+    request(Message::Report(v1::Report {
+        applied_generation: situation.generation,
+        phase: v1::Phase::from(situation.phase).into(),
+        viewers: account.viewers.into_iter().map(count).collect(),
+        opened_total: account.opened_total,
+        departed_total: account.departed_total,
+        refused_total: account.refused_total,
+        egress_bytes_total: account.egress_bytes_total,
+        upstream: Some(v1::UpstreamHealth {
+            healthy: account.upstream_healthy,
+            failures_total: account.upstream_failures_total,
+        }),
+        arrived: account.arrived.into_iter().map(String::from).collect(),
+        streams: streams.into_iter().map(stream).collect(),
+        quiet: account.quiet,
+        redirected: account.redirected.into_iter().map(count).collect(),
+    }))
+}
+
+pub(super) fn goodbye(reason: &str) -> v1::AttachRequest {
+    request(Message::Goodbye(v1::Goodbye { reason: reason.to_owned() }))
+}
+
+/// What a directive says, as the situation of a server that is in `phase`.
+pub(super) fn situation(directive: v1::Directive, phase: Phase) -> Result<Situation, InvalidDirective> {
+    let wanted = directive.phase().try_into().map_err(|_| InvalidDirective::Phase)?;
+    let interval = Duration::from_millis(u64::from(directive.report_interval_ms));
+    Ok(Situation {
+        generation: directive.generation,
+        attached: true,
+        wanted,
+        phase,
+        streams: directive.streams.iter().map(|name| name.parse()).collect::<Result<Vec<StreamName>, _>>()?,
+        upstream: filled(directive.upstream),
+        primary: match filled(directive.primary_base_url) {
+            Some(base_url) => Some(Origin { id: directive.primary_id.parse()?, base_url }),
+            None => None,
+        },
+        steering_url: filled(directive.steering_url),
+        pathways: directive.pathways.into_iter().map(pathway).collect::<Result<_, _>>()?,
+        keys: keys(&directive.session_keys)?,
+        report_interval: interval.max(SHORTEST_REPORT_INTERVAL),
+    })
+}
+
+/// The sessions that can be ours; an id that is no name is nobody's.
+pub(super) fn sessions(moved: v1::Moved) -> Vec<SessionId> {
+    moved.sessions.into_iter().filter_map(|id| SessionId::try_from(id).ok()).collect()
+}
+
+fn request(message: Message) -> v1::AttachRequest {
+    v1::AttachRequest { message: Some(message) }
+}
+
+fn stream(state: StreamState) -> v1::Stream {
+    v1::Stream {
+        name: state.name.into(),
+        multivariant: state.multivariant.to_string(),
+        target_duration_ms: u32::try_from(state.target_duration.as_millis()).unwrap_or(u32::MAX),
+        live: state.live,
+        ready: state.ready,
+    }
+}
+
+fn count(tally: Tally) -> v1::Count {
+    v1::Count {
+        stream: tally.stream.into(),
+        region: tally.region.into(),
+        class: v1::Class::from(tally.class).into(),
+        viewers: tally.viewers,
+    }
+}
+
+fn keys(keys: &[v1::SessionKey]) -> Result<Option<Arc<Keys>>, InvalidDirective> {
+    let read = |key: &v1::SessionKey| match key.key.as_slice().try_into() {
+        Ok(secret) => Ok(Key::new(key.id, secret)),
+        Err(_) => Err(InvalidDirective::Keys),
+    };
+    let (current, other) = match keys {
+        [] => return Ok(None),
+        [only] => (only, None),
+        [one, two] if one.current => (one, Some(two)),
+        [one, two] => (two, Some(one)),
+        _ => return Err(InvalidDirective::Keys),
+    };
+    if !current.current || other.is_some_and(|other| other.current) {
+        return Err(InvalidDirective::Keys);
+    }
+    Ok(Some(Arc::new(Keys::new(read(current)?, other.map(read).transpose()?))))
+}
+
+fn pathway(pathway: v1::Pathway) -> Result<Pathway, InvalidName> {
+    Ok(Pathway {
+        id: pathway.id.parse()?,
+        base_url: pathway.base_url.into(),
+        region: pathway.region.parse()?,
+    })
+}
+
+fn filled(text: String) -> Option<Arc<str>> {
+    if text.is_empty() { None } else { Some(text.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: u32, current: bool) -> v1::SessionKey {
+        v1::SessionKey { id, key: vec![7; 32], current }
+    }
+
+    fn directive(session_keys: Vec<v1::SessionKey>) -> v1::Directive {
+        v1::Directive { phase: v1::Phase::Serving.into(), session_keys, ..Default::default() }
+    }
+
+    #[test]
+    fn of_two_keys_the_one_named_current_signs() {
+        let told = situation(directive(vec![key(1, false), key(2, true)]), Phase::Serving).unwrap();
+        assert_eq!(told.keys.unwrap().current().id(), 2);
+        assert!(situation(directive(Vec::new()), Phase::Serving).unwrap().keys.is_none());
+    }
+
+    #[test]
+    fn keys_that_cannot_be_right_are_not_followed() {
+        let short = v1::SessionKey { id: 1, key: vec![7; 31], current: true };
+        for keys in [vec![short], vec![key(1, false)], vec![key(1, true), key(2, true)]] {
+            assert!(matches!(situation(directive(keys), Phase::Serving), Err(InvalidDirective::Keys)));
+        }
+    }
+
+    #[test]
+    fn a_directive_without_a_phase_is_not_followed() {
+        assert!(matches!(situation(v1::Directive::default(), Phase::Serving), Err(InvalidDirective::Phase)));
+    }
+}
