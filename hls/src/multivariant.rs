@@ -6,7 +6,7 @@ use ::url::Url;
 
 use crate::{
     attributes::Attributes,
-    playlist::{Content, InvalidPlaylist, Line, lines, resolve},
+    playlist::{Content, InvalidPlaylist, Line, absolute, lines, resolve},
 };
 
 /// Most variants and renditions that are read: ten pathways of a ladder of ten rungs in ten groups.
@@ -125,7 +125,7 @@ impl Multivariant {
     fn read_tag(&mut self, line: &Line<'_>, base: &Url) -> Result<(), InvalidPlaylist> {
         let Content::Tag { name, value, tag } = line.content else { return Ok(()) };
         let attributes = || Attributes::of(tag).map_err(|problem| line.invalid(problem));
-        let absolute = |uri: &str| resolve(base, uri).map_err(|problem| line.invalid(problem));
+        let fetched = |uri: &str| resolve(base, uri).map_err(|problem| line.invalid(problem));
         match name {
             "INF" | "-X-TARGETDURATION" | "-X-MEDIA-SEQUENCE" => return Err(InvalidPlaylist::Media),
             "-X-DEFINE" => return Err(line.invalid("EXT-X-DEFINE is not supported: write the URIs out")),
@@ -135,7 +135,7 @@ impl Multivariant {
             "-X-SESSION-DATA" | "-X-SESSION-KEY" => {
                 let mut attributes = attributes()?;
                 if let Some(uri) = attributes.value("URI") {
-                    let uri = absolute(uri)?;
+                    let uri = absolute(base, uri).map_err(|problem| line.invalid(problem))?;
                     attributes.set_quoted("URI", uri.as_str());
                 }
                 self.session.push(format!("#EXT{name}:{attributes}"));
@@ -144,11 +144,11 @@ impl Multivariant {
                 let attributes = attributes()?;
                 let server = attributes.value("SERVER-URI").ok_or_else(|| line.invalid("no SERVER-URI"))?;
                 let pathway = attributes.value("PATHWAY-ID").map(str::to_owned);
-                self.steering = Some(Steering { server: absolute(server)?, pathway });
+                self.steering = Some(Steering { server: fetched(server)?, pathway });
             }
             "-X-MEDIA" => {
                 let mut attributes = attributes()?;
-                let uri = attributes.value("URI").map(absolute).transpose()?;
+                let uri = attributes.value("URI").map(fetched).transpose()?;
                 attributes.remove("URI");
                 self.media.push(Media { uri, attributes });
             }

@@ -172,11 +172,16 @@ fn text_of(document: &[u8]) -> Result<&str, InvalidPlaylist> {
 
 /// `reference` made absolute; only what an HTTP client may fetch.
 pub(crate) fn resolve(base: &::url::Url, reference: &str) -> Result<::url::Url, String> {
-    let url = base.join(reference).map_err(|error| format!("{reference:?} is not a URI: {error}"))?;
+    let url = absolute(base, reference)?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => Err(format!("{other}: URIs are not fetched: only http and https are")),
     }
+}
+
+/// `reference` made absolute, of whatever scheme: for what players fetch themselves (keys, session data).
+pub(crate) fn absolute(base: &::url::Url, reference: &str) -> Result<::url::Url, String> {
+    base.join(reference).map_err(|error| format!("{reference:?} is not a URI: {error}"))
 }
 
 #[cfg(test)]
