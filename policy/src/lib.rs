@@ -7,6 +7,7 @@ pub mod class;
 pub mod counters;
 pub mod name;
 pub mod phase;
+pub mod redirects;
 pub mod routing;
 pub mod session;
 pub mod time;
