@@ -11,6 +11,7 @@ pub mod media;
 pub mod mp4;
 pub mod multivariant;
 pub mod playlist;
+pub mod steering;
 pub mod template;
 pub mod url;
 pub mod window;
