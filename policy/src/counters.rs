@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -34,6 +34,7 @@ struct Regional {
     pending: Buckets,
     leaving: Buckets,
     move_left: AtomicU32,
+    told: AtomicU64,
 }
 
 impl Counters {
@@ -87,8 +88,15 @@ impl Counters {
         let taken = regional.move_left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
         if taken {
             regional.leaving.add(1, now);
+            regional.told.fetch_add(1, Relaxed);
         }
         taken
+    }
+
+    /// Viewers told to leave since the server attached.
+    #[must_use]
+    pub fn told_total(&self) -> u64 {
+        self.all().map(|regional| regional.told.load(Relaxed)).sum()
     }
 
     /// Whether a viewer of `region` may be told to leave.

@@ -1,0 +1,314 @@
+//! What was decided and why: for the operator, the log and the metrics. Every command has a decision, and some decisions
+//! (to hold still, that nothing is in reach) have no command.
+
+use std::{collections::VecDeque, fmt, time::Duration};
+
+use crate::{Region, ServerId, Time};
+
+/// Something that was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Counts from 1.
+    pub sequence: u64,
+    /// When.
+    pub at: Time,
+    /// What.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// About which server.
+    pub server: Option<ServerId>,
+    /// About which region.
+    pub region: Option<Region>,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word in metrics, JSON and tables.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What was decided.
+    Action {
+        /// A region passed its threshold.
+        Over => "over",
+        /// A region is below it again.
+        Under => "under",
+        /// A relay is to be started.
+        Launch => "launch",
+        /// A standby relay is to serve.
+        Warm => "warm",
+        /// A relay takes viewers from now.
+        Serve => "serve",
+        /// A relay gets nobody new and is emptied.
+        Drain => "drain",
+        /// A drain is taken back.
+        CallBack => "call-back",
+        /// An emptied relay may go.
+        Retire => "retire",
+        /// An emptied relay stands by again.
+        StandBy => "stand-by",
+        /// A relay is ended by the provisioner.
+        Terminate => "terminate",
+        /// A launch came to nothing.
+        Fail => "fail",
+        /// A server attached.
+        Attach => "attach",
+        /// A server left.
+        Detach => "detach",
+        /// A server gets nobody new until it is heard again.
+        Suspect => "suspect",
+        /// A server's viewers are counted no more.
+        Lose => "lost",
+        /// Nothing is launched, drained or given up for a while.
+        Freeze => "freeze",
+        /// The freeze is over.
+        Thaw => "thaw",
+        /// Launching and draining begin.
+        Settle => "settle",
+        /// A relay is wanted and none can be had.
+        Starve => "starve",
+    }
+}
+
+/// Why something was decided, with the numbers that it was decided by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// More viewers than the primary carries of this region.
+    OverThreshold {
+        /// Viewers seen.
+        demand: u32,
+        /// What the primary carries.
+        threshold: u32,
+    },
+    /// The crowd has left, for long enough.
+    BelowThreshold {
+        /// Viewers seen.
+        demand: u32,
+        /// What the primary carries.
+        threshold: u32,
+    },
+    /// The region has more relays than its viewers need.
+    FewerWanted {
+        /// Relays wanted.
+        wanted: u32,
+        /// Relays there are.
+        relays: u32,
+    },
+    /// The region shall have relays even without viewers.
+    Minimum(u32),
+    /// An operator said so.
+    Operator,
+    /// It attached.
+    Attached,
+    /// It attached while it was serving: the manager is younger than its viewers.
+    FoundServing,
+    /// It has everything that it needs to serve.
+    Ready,
+    /// It is empty and quiet.
+    Empty,
+    /// It was not empty in time.
+    Deadline {
+        /// Viewers that were left.
+        viewers: u32,
+    },
+    /// It took its leave.
+    Goodbye,
+    /// Its stream ended without a word.
+    StreamEnded,
+    /// No report came.
+    Silent(Duration),
+    /// The provisioner saw it end.
+    Exited,
+    /// It did not attach in time.
+    LaunchTimeout(Duration),
+    /// The provisioner could not start it.
+    LaunchFailed(String),
+    /// It was started by an earlier manager and never attached.
+    Orphan,
+    /// It was told to go and did not.
+    Overstayed,
+    /// Nobody wants it any more.
+    NotWanted,
+    /// Most of the fleet went silent in the same moment.
+    Blind {
+        /// Silent servers.
+        silent: u32,
+        /// Attached servers.
+        servers: u32,
+    },
+    /// Servers are heard again.
+    HeardAgain,
+    /// A freeze lasts only so long.
+    FreezeOver,
+    /// The first-start window has passed and the primary has reported.
+    CountsFresh,
+    /// No provisioner has a slot for this region and nobody stands by.
+    NoProvisioner,
+    /// Every slot of this region is taken.
+    SlotsTaken,
+    /// Slots where a relay died must rest.
+    SlotsRest,
+    /// Launches failed; the next try waits.
+    Backoff,
+    /// The region has all the relays that it may have.
+    RegionFull(u32),
+    /// The fleet has all the relays that it may have.
+    BudgetSpent(u32),
+}
+
+impl Reason {
+    /// The word in metrics, JSON and tables.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::OverThreshold { .. } => "over-threshold",
+            Self::BelowThreshold { .. } => "below-threshold",
+            Self::FewerWanted { .. } => "fewer-wanted",
+            Self::Minimum(_) => "minimum",
+            Self::Operator => "operator",
+            Self::Attached => "attached",
+            Self::FoundServing => "found-serving",
+            Self::Ready => "ready",
+            Self::Empty => "empty",
+            Self::Deadline { .. } => "deadline",
+            Self::Goodbye => "goodbye",
+            Self::StreamEnded => "stream-ended",
+            Self::Silent(_) => "silent",
+            Self::Exited => "exited",
+            Self::LaunchTimeout(_) => "launch-timeout",
+            Self::LaunchFailed(_) => "launch-failed",
+            Self::Orphan => "orphan",
+            Self::Overstayed => "overstayed",
+            Self::NotWanted => "not-wanted",
+            Self::Blind { .. } => "blind",
+            Self::HeardAgain => "heard-again",
+            Self::FreezeOver => "freeze-over",
+            Self::CountsFresh => "counts-fresh",
+            Self::NoProvisioner => "no-provisioner",
+            Self::SlotsTaken => "slots-taken",
+            Self::SlotsRest => "slots-rest",
+            Self::Backoff => "backoff",
+            Self::RegionFull(_) => "region-full",
+            Self::BudgetSpent(_) => "budget-spent",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// A sentence for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OverThreshold { demand, threshold } => {
+                write!(f, "{demand} viewers are more than the {threshold} that the primary carries")
+            }
+            Self::BelowThreshold { demand, threshold } => {
+                write!(f, "{demand} viewers are well below the {threshold} that the primary carries, for long enough")
+            }
+            Self::FewerWanted { wanted, relays } => {
+                write!(f, "the region's viewers need {wanted} relays and there are {relays}")
+            }
+            Self::Minimum(relays) => write!(f, "the region keeps {relays} relays even if nobody watches"),
+            Self::Deadline { viewers } => write!(f, "the drain's deadline has come with {viewers} viewers left"),
+            Self::Silent(silence) => write!(f, "no report came for {} ms", silence.as_millis()),
+            Self::LaunchTimeout(limit) => write!(f, "it did not attach within {} s of its launch", limit.as_secs()),
+            Self::LaunchFailed(error) => write!(f, "the provisioner could not start it: {error}"),
+            Self::Blind { silent, servers } => {
+                write!(f, "{silent} of {servers} servers went silent at once: the manager may be the one cut off")
+            }
+            Self::RegionFull(relays) => write!(f, "the region has the {relays} relays that it may have: raise max_relays"),
+            Self::BudgetSpent(relays) => write!(f, "the fleet has the {relays} relays that it may have: raise fleet_budget"),
+            Self::Operator => f.write_str("an operator said so"),
+            Self::Attached => f.write_str("it attached"),
+            Self::FoundServing => f.write_str("it was serving when it attached"),
+            Self::Ready => f.write_str("it holds the streams ready"),
+            Self::Empty => f.write_str("nobody is left on it and nothing was asked for a while"),
+            Self::Goodbye => f.write_str("it took its leave"),
+            Self::StreamEnded => f.write_str("its stream ended without a word"),
+            Self::Exited => f.write_str("the provisioner saw it end"),
+            Self::Orphan => f.write_str("an earlier manager started it and it never attached"),
+            Self::Overstayed => f.write_str("it was told to go and did not"),
+            Self::NotWanted => f.write_str("nobody wants it any more"),
+            Self::HeardAgain => f.write_str("it is heard again"),
+            Self::FreezeOver => f.write_str("the fleet holds still only so long"),
+            Self::CountsFresh => f.write_str("the first-start window has passed and the primary has reported"),
+            Self::NoProvisioner => {
+                f.write_str("no provisioner reaches these viewers: start a local-server in their region")
+            }
+            Self::SlotsTaken => {
+                f.write_str("every slot that reaches these viewers is taken: give the provisioner more addresses")
+            }
+            Self::SlotsRest => f.write_str("slots where a relay died rest until players have forgotten it"),
+            Self::Backoff => f.write_str("launches failed: the next try waits"),
+        }
+    }
+}
+
+/// The newest decisions, bounded.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    kept: VecDeque<Decision>,
+    limit: usize,
+    written: u64,
+}
+
+impl Journal {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { kept: VecDeque::new(), limit, written: 0 }
+    }
+
+    /// Adds a decision, in place of the oldest where there are too many.
+    pub(crate) fn write(
+        &mut self,
+        at: Time,
+        action: Action,
+        reason: Reason,
+        server: Option<&ServerId>,
+        region: Option<&Region>,
+    ) -> Decision {
+        self.written += 1;
+        let sequence = self.written;
+        let decision = Decision { sequence, at, action, reason, server: server.cloned(), region: region.cloned() };
+        if self.kept.len() >= self.limit {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(decision.clone());
+        decision
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Decision> {
+        self.kept.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_without_numbers_has_a_sentence() {
+        for reason in [Reason::Operator, Reason::Orphan, Reason::NoProvisioner, Reason::Backoff, Reason::NotWanted] {
+            assert!(!reason.to_string().is_empty(), "{reason:?}");
+        }
+    }
+}

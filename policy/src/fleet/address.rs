@@ -1,0 +1,53 @@
+//! Scheme, host and port of a server: all servers of a fleet share scheme and port, because players drop a port that a
+//! steering answer names (see the steering rules in ARCHITECTURE.md).
+
+/// A base URL in its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address<'a> {
+    pub(crate) scheme: &'a str,
+    pub(crate) port: u16,
+}
+
+impl<'a> Address<'a> {
+    /// The parts of `scheme://host[:port]`, or nothing where that is not what it is.
+    pub(crate) fn parse(base_url: &'a str) -> Option<Self> {
+        let (scheme, authority) = base_url.split_once("://")?;
+        let default_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return None,
+        };
+        if authority.contains(['/', '?', '#', '@', ' ']) {
+            return None;
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+            _ => (authority, default_port),
+        };
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        if host.is_empty() || (host.contains(':') && !bracketed) {
+            return None;
+        }
+        Some(Self { scheme, port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scheme_and_port_are_found_or_filled_in() {
+        assert_eq!(Address::parse("http://127.0.0.2:8080"), Some(Address { scheme: "http", port: 8080 }));
+        assert_eq!(Address::parse("https://eu1.example"), Some(Address { scheme: "https", port: 443 }));
+        assert_eq!(Address::parse("http://[::1]"), Some(Address { scheme: "http", port: 80 }));
+        assert_eq!(Address::parse("http://[::1]:81"), Some(Address { scheme: "http", port: 81 }));
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_nothing() {
+        for bad in ["", "ftp://a", "http://", "http://a/", "http://a:b", "http://u@a", "http://::1"] {
+            assert_eq!(Address::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A server attaches: whether it may, and what it is wanted for.
+//!
+//! Who attaches while it serves is taken as it is: after a restart of the manager the fleet is rebuilt from those who come.
+
+use std::sync::Arc;
+
+use super::{Fleet, Hello, Refusal, Server, address::Address};
+use crate::{
+    Phase, ServerId,
+    decision::{Action, Reason},
+    drain::Drain,
+    routing::Kind,
+};
+
+impl Fleet {
+    pub(super) fn attach(&mut self, mut hello: Hello) -> Result<(), Refusal> {
+        self.check(&hello)?;
+        hello.region = self.counted_region(&hello.region);
+        let id = hello.id.clone();
+        let wanted = self.wanted_of(&hello);
+        let (now, found) = (self.now, hello.phase);
+        let relay = hello.kind == Kind::Relay;
+        match self.servers.get_mut(&id) {
+            Some(server) => {
+                server.greet(hello, now);
+                let phase = server.reported_phase;
+                server.enter(if relay { phase } else { Phase::Serving }, now);
+            }
+            None => {
+                self.servers.insert(id.clone(), Server::attached(hello, now));
+            }
+        }
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.desired = wanted;
+            server.directive = None;
+            if wanted != Phase::Draining && wanted != Phase::Retired {
+                server.drain = None;
+            } else if server.drain.is_none() {
+                let deadline = now + self.settings.drain_deadline_for(server.target_duration());
+                server.drain = Some(Drain { since: now, deadline });
+            }
+            if let Some(region) = self.regions.get_mut(&server.region).filter(|_| server.launched) {
+                region.failures = 0;
+                self.slots.succeeded(&id);
+            }
+        }
+        let serving = relay && matches!(found, Phase::Serving | Phase::Warming | Phase::Draining);
+        self.decide_about(&id, Action::Attach, if serving { Reason::FoundServing } else { Reason::Attached });
+        Ok(())
+    }
+
+    fn check(&self, hello: &Hello) -> Result<(), Refusal> {
+        let Some(address) = Address::parse(&hello.base_url) else {
+            return Err(Refusal::InvalidBaseUrl { base_url: Arc::clone(&hello.base_url) });
+        };
+        if (hello.id == ServerId::primary()) != (hello.kind == Kind::Primary) {
+            return Err(Refusal::WrongId { id: hello.id.clone() });
+        }
+        if hello.capacity == 0 {
+            return Err(Refusal::NoCapacity { id: hello.id.clone() });
+        }
+        self.check_id(hello)?;
+        self.check_address(hello, address)
+    }
+
+    fn check_id(&self, hello: &Hello) -> Result<(), Refusal> {
+        let Some(known) = self.servers.get(&hello.id) else {
+            let limit = self.settings.max_slots;
+            return if self.servers.len() < limit { Ok(()) } else { Err(Refusal::FleetFull { limit }) };
+        };
+        let another = known.attachment.is_some_and(|old| old.open && old.incarnation != hello.incarnation);
+        let live = known.is_heard() && known.silent_for(self.now) < self.settings.suspect_after();
+        if !(another && live) {
+            return Ok(());
+        }
+        let base_url = Arc::clone(&known.base_url);
+        Err(match hello.kind {
+            Kind::Primary => Refusal::SecondPrimary { base_url },
+            Kind::Relay => Refusal::DuplicateId { id: hello.id.clone(), base_url },
+        })
+    }
+
+    fn check_address(&self, hello: &Hello, address: Address<'_>) -> Result<(), Refusal> {
+        let slot = self.slots.get(&hello.id).map(|slot| &slot.base_url);
+        let known = self.servers.get(&hello.id).filter(|known| known.kind == Kind::Relay).map(|known| &known.base_url);
+        if let Some(known) = slot.or(known).filter(|known| **known != hello.base_url) {
+            return Err(Refusal::OtherHost { id: hello.id.clone(), known: Arc::clone(known) });
+        }
+        let fellow = |server: &&Server| server.is_attached() && server.id != hello.id;
+        let primary = self.primary().filter(fellow);
+        let Some(ours) = primary.or_else(|| self.servers.values().find(fellow)).map(|server| &server.base_url) else {
+            return Ok(());
+        };
+        if Address::parse(ours) == Some(address) {
+            return Ok(());
+        }
+        Err(Refusal::OtherPort { theirs: Arc::clone(&hello.base_url), ours: Arc::clone(ours) })
+    }
+
+    /// What a server is wanted for as it attaches: what it was wanted for, or what it is doing.
+    fn wanted_of(&self, hello: &Hello) -> Phase {
+        if hello.kind == Kind::Primary {
+            return Phase::Serving;
+        }
+        let known = self.servers.get(&hello.id);
+        let same = known.and_then(|known| known.attachment).is_some_and(|old| old.incarnation == hello.incarnation);
+        let requested = known.is_some_and(|known| matches!(known.phase, Phase::Requested | Phase::Starting) && !known.orphan);
+        match (known, hello.phase) {
+            (Some(known), _) if same || requested => known.desired,
+            (_, Phase::Warming | Phase::Serving) => Phase::Serving,
+            (_, Phase::Draining) => Phase::Draining,
+            _ => Phase::Standby,
+        }
+    }
+}

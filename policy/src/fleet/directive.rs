@@ -1,0 +1,69 @@
+//! The desired state of one server, whole, with a generation: late, twice or after a reconnect it does no harm.
+//!
+//! The generation grows only when the content changes, so that a server can tell news from repetition. Session keys are
+//! secrets that policy does not hold: whoever sends a directive adds them.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{Phase, Region, ServerId, StreamName, routing::Slot};
+
+/// What one server shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directive {
+    /// Grows with the content.
+    pub generation: u64,
+    /// What it shall be.
+    pub content: Content,
+}
+
+/// A directive without its generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// `Standby`, `Serving`, `Draining` or `Retired`; always `Serving` for a primary.
+    pub phase: Phase,
+    /// Streams to hold ready.
+    pub streams: Vec<StreamName>,
+    /// The only server to fetch from; none for a primary.
+    pub upstream: Option<Arc<str>>,
+    /// The primary, where it is known.
+    pub primary: Option<Slot>,
+    /// Absolute, without a query.
+    pub steering_url: Arc<str>,
+    /// To a primary: what to do with sessions of class `redirects`.
+    pub redirects: Vec<RedirectQuota>,
+    /// The fleet's slots, for playlists that declare them.
+    pub pathways: Vec<Pathway>,
+    /// How often to report.
+    pub report_interval: Duration,
+}
+
+/// How many sessions of class `redirects` of a region a primary keeps, and where the others go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedirectQuota {
+    /// Of which region.
+    pub region: Region,
+    /// How many the primary keeps.
+    pub keep: u32,
+    /// How many each relay gets.
+    pub relays: Vec<RelayQuota>,
+}
+
+/// How many sessions of class `redirects` a relay gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayQuota {
+    /// Which relay.
+    pub id: ServerId,
+    /// Where it is.
+    pub base_url: Arc<str>,
+    /// How many.
+    pub viewers: u32,
+}
+
+/// A slot and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pathway {
+    /// The slot.
+    pub slot: Slot,
+    /// Its region; absent if it is near everybody.
+    pub region: Option<Region>,
+}

@@ -1,0 +1,55 @@
+//! One region: what it demands, and how many relays that makes.
+
+use crate::{
+    Time,
+    decision::Reason,
+    demand::{Demand, Threshold},
+    scaling::Wanted,
+};
+
+/// What is known and decided about one region.
+#[derive(Debug, Clone, Default)]
+pub struct RegionState {
+    /// Viewers that servers have seen.
+    pub demand: Demand,
+    /// What the primary carries of it.
+    pub threshold: u32,
+    /// Relays that serve, or are on their way to.
+    pub relays: u32,
+    /// Why a relay that is wanted cannot be had, where that is so.
+    pub starved: Option<Reason>,
+    pub(crate) passed: Threshold,
+    pub(crate) wanted: Wanted,
+    /// When a relay was last wanted: none is drained for the cooldown.
+    pub(crate) grown: Option<Time>,
+    /// Launches that failed in a row.
+    pub(crate) failures: u32,
+    /// When the next launch may be tried.
+    pub(crate) next_launch: Time,
+}
+
+impl RegionState {
+    /// Whether it is over its threshold.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.passed.is_over()
+    }
+
+    /// Relays wanted.
+    #[must_use]
+    pub fn wanted(&self) -> u32 {
+        self.wanted.relays()
+    }
+
+    /// A sentence for the operator.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        let Demand { high: viewers, .. } = self.demand;
+        let (threshold, relays, wanted) = (self.threshold, self.relays, self.wanted());
+        match (&self.starved, self.is_over()) {
+            (Some(reason), _) => format!("{viewers} viewers of {threshold}; {wanted} relays wanted, {relays} there: {reason}"),
+            (None, true) => format!("{viewers} viewers, above the threshold of {threshold}: {relays} of {wanted} relays"),
+            (None, false) => format!("{viewers} viewers, the primary carries {threshold}: no relay needed"),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Follows what regions demand: adds up what servers see, and says how many relays that makes.
+
+use super::{Fleet, RegionState};
+use crate::{
+    Phase, Region,
+    decision::{Action, Reason},
+    demand::{Demand, Passed},
+    scaling::Plan,
+};
+
+impl Fleet {
+    /// Adds up, passes thresholds, and says how many relays are wanted.
+    pub(super) fn follow_demand(&mut self) {
+        for region in self.regions.keys().cloned().collect::<Vec<_>>() {
+            let demand = self.demand_of(&region);
+            let threshold = self.threshold_of(&region);
+            let relays = self.active(&region).count();
+            let Some(state) = self.regions.get_mut(&region) else { continue };
+            state.demand = demand;
+            state.threshold = threshold;
+            state.relays = u32::try_from(relays).unwrap_or(u32::MAX);
+            if self.may_act() {
+                self.follow_region(&region);
+            } else if let Some(state) = self.regions.get_mut(&region) {
+                state.passed.restart_hold();
+                state.wanted.restart_hold();
+            }
+        }
+    }
+
+    /// The region that viewers of `region` count for: itself, unless there are too many.
+    pub(super) fn counted_region(&mut self, region: &Region) -> Region {
+        if self.regions.contains_key(region) {
+            return region.clone();
+        }
+        let counted = if self.regions.len() < self.settings.max_regions { region.clone() } else { Region::fallback() };
+        self.regions.entry(counted.clone()).or_default();
+        counted
+    }
+
+    /// Relays of a region that serve or are on their way to.
+    pub(super) fn active<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = &'a super::Server> {
+        self.servers.values().filter(move |server| server.is_active() && server.region == *region)
+    }
+
+    fn demand_of(&self, region: &Region) -> Demand {
+        let mut demand = Demand::default();
+        let mut twice = 0_u32;
+        for server in self.servers.values().filter(|server| server.is_attached()) {
+            let viewers = server.viewers.of(region);
+            demand.high += viewers;
+            if server.phase != Phase::Suspect {
+                demand.low += viewers;
+                twice += server.counters.in_flight(region, self.now).min(viewers);
+            }
+        }
+        demand.low = demand.low.saturating_sub(twice);
+        demand
+    }
+
+    /// What the primary carries of a region: never more than it takes at all.
+    fn threshold_of(&self, region: &Region) -> u32 {
+        let limit = self.primary().map_or(u32::MAX, |primary| primary.capacity);
+        self.settings.threshold_of(region).min(limit)
+    }
+
+    fn follow_region(&mut self, region: &Region) {
+        let (now, settings) = (self.now, &self.settings);
+        let (ratio, hold) = (settings.leave_ratio, settings.hold);
+        let (least, most) = settings.bounds_of(region);
+        let plan = Plan { utilisation: settings.target_utilisation, capacity: settings.relay_capacity };
+        let mut capacities: Vec<u32> = self.active(region).map(|server| server.capacity).collect();
+        capacities.sort_unstable_by(|a, b| b.cmp(a));
+        let Some(state) = self.regions.get_mut(region) else { return };
+        let (demand, threshold) = (state.demand, state.threshold);
+        let passed = state.passed.observe(demand, threshold, ratio, hold, now);
+        if state.is_over() {
+            let rest = |viewers: u32| f64::from(viewers.saturating_sub(threshold));
+            let needed = plan.relays_for(rest(demand.low), &capacities).max(1).clamp(least, most);
+            let enough = plan.relays_for(rest(demand.high) / ratio, &capacities).max(1).clamp(least, most);
+            state.wanted.observe(needed, enough, hold, now);
+        } else {
+            state.wanted.reset(least);
+        }
+        match passed {
+            Some(Passed::Over) => {
+                let reason = Reason::OverThreshold { demand: demand.low, threshold };
+                self.decide(Action::Over, reason, None, Some(region));
+            }
+            Some(Passed::Under) => {
+                let reason = Reason::BelowThreshold { demand: demand.high, threshold };
+                self.decide(Action::Under, reason, None, Some(region));
+            }
+            None => {}
+        }
+    }
+}
+
+impl RegionState {
+    /// Why the region wants relays at all.
+    pub(super) fn reason_to_grow(&self) -> Reason {
+        if self.is_over() {
+            Reason::OverThreshold { demand: self.demand.low, threshold: self.threshold }
+        } else {
+            Reason::Minimum(self.wanted())
+        }
+    }
+
+    /// Why the region wants fewer relays than it has.
+    pub(super) fn reason_to_shrink(&self) -> Reason {
+        if self.is_over() {
+            Reason::FewerWanted { wanted: self.wanted(), relays: self.relays }
+        } else {
+            Reason::BelowThreshold { demand: self.demand.high, threshold: self.threshold }
+        }
+    }
+}

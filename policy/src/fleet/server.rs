@@ -1,0 +1,346 @@
+//! One member of the fleet: what it said, what is wanted of it, and where it stands in its life.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{Count, Directive, Hello, LaunchSpec, Report, StreamState};
+use crate::{Class, Phase, Region, ServerId, Time, counters::Counters, drain::Drain, routing::Kind};
+
+/// One member of the fleet, from the wish for it until it is forgotten.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Pathway id.
+    pub id: ServerId,
+    /// Origin or relay.
+    pub kind: Kind,
+    /// Where it stands.
+    pub region: Region,
+    /// Scheme, host and port.
+    pub base_url: Arc<str>,
+    /// Viewers that it takes at most.
+    pub capacity: u32,
+    /// Whether a provisioner started it.
+    pub launched: bool,
+    /// What it said about itself, for the operator.
+    pub version: String,
+    /// Where Prometheus scrapes it.
+    pub metrics_address: String,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Since when.
+    pub phase_since: Time,
+    /// What is wanted of it: `Standby`, `Serving`, `Draining` or `Retired`.
+    pub desired: Phase,
+    /// Whether an operator drained it: not called back until resumed.
+    pub held: bool,
+    /// Viewers that it counts.
+    pub viewers: Viewers,
+    /// Of its sessions of class `redirects`, those handed to relays, by region.
+    pub redirected: BTreeMap<Region, u32>,
+    /// Viewers that it should have, by region.
+    pub target: BTreeMap<Region, u32>,
+    /// What is counted between two steps.
+    pub counters: Arc<Counters>,
+    /// What it was last told.
+    pub directive: Option<Arc<Directive>>,
+    /// Generation of the directive that it follows.
+    pub applied_generation: u64,
+    /// Bits a second that it sends to viewers, between its last two reports.
+    pub egress_bits_per_second: u64,
+    /// Whether its source or upstream answers.
+    pub upstream_healthy: bool,
+    /// Streams that it has.
+    pub streams: Vec<StreamState>,
+    pub(crate) attachment: Option<Attachment>,
+    pub(crate) drain: Option<Drain>,
+    pub(crate) reported_phase: Phase,
+    pub(crate) quiet: bool,
+    pub(crate) orphan: bool,
+    pub(crate) exited: bool,
+    pub(crate) came_from: Option<Phase>,
+    totals: Totals,
+}
+
+/// A server's stream, open or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attachment {
+    pub(crate) number: u64,
+    pub(crate) incarnation: u64,
+    /// When it was last heard.
+    pub(crate) heard: Time,
+    /// False after the stream ended.
+    pub(crate) open: bool,
+    /// False until its first report.
+    pub(crate) reported: bool,
+}
+
+/// The last of the counters that only grow.
+#[derive(Debug, Clone, Copy, Default)]
+struct Totals {
+    at: Option<Time>,
+    opened: u64,
+    departed: u64,
+    egress_bytes: u64,
+}
+
+/// Growth between two reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Growth {
+    pub(crate) opened: u32,
+    pub(crate) departed: u32,
+}
+
+/// Viewers by region and class.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Viewers(BTreeMap<Region, [u32; Class::ALL.len()]>);
+
+impl Viewers {
+    /// Everybody in `counts`, scaled down to `capacity` where they are more than could be.
+    pub(crate) fn clamped(counts: &[Count], capacity: u32) -> Self {
+        let mut all = Self::default();
+        for count in counts {
+            let classes = all.0.entry(count.region.clone()).or_default();
+            let viewers = &mut classes[count.class as usize];
+            *viewers = viewers.saturating_add(count.viewers);
+        }
+        let total: u64 = all.0.values().flatten().map(|viewers| u64::from(*viewers)).sum();
+        if total > u64::from(capacity) {
+            for viewers in all.0.values_mut().flatten() {
+                let scaled = u64::from(*viewers) * u64::from(capacity) / total;
+                *viewers = u32::try_from(scaled).unwrap_or(capacity);
+            }
+        }
+        all
+    }
+
+    /// Viewers of one region.
+    #[must_use]
+    pub fn of(&self, region: &Region) -> u32 {
+        self.0.get(region).map_or(0, |classes| classes.iter().sum())
+    }
+
+    /// Viewers of one region and class.
+    #[must_use]
+    pub fn of_class(&self, region: &Region, class: Class) -> u32 {
+        self.0.get(region).map_or(0, |classes| classes[class as usize])
+    }
+
+    /// All viewers.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.0.values().flatten().sum()
+    }
+
+    /// Viewers by region.
+    pub fn by_region(&self) -> impl Iterator<Item = (&Region, u32)> {
+        self.0.iter().map(|(region, classes)| (region, classes.iter().sum()))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Server {
+    /// A relay that was asked of the provisioner.
+    pub(crate) fn requested(spec: &LaunchSpec, now: Time) -> Self {
+        Self {
+            id: spec.id.clone(),
+            kind: Kind::Relay,
+            region: spec.region.clone(),
+            base_url: Arc::clone(&spec.base_url),
+            capacity: spec.capacity,
+            launched: true,
+            version: String::new(),
+            metrics_address: String::new(),
+            phase: Phase::Requested,
+            phase_since: now,
+            desired: Phase::Serving,
+            held: false,
+            viewers: Viewers::default(),
+            redirected: BTreeMap::new(),
+            target: BTreeMap::new(),
+            counters: Arc::default(),
+            directive: None,
+            applied_generation: 0,
+            egress_bits_per_second: 0,
+            upstream_healthy: false,
+            streams: Vec::new(),
+            attachment: None,
+            drain: None,
+            reported_phase: Phase::Standby,
+            quiet: false,
+            orphan: false,
+            exited: false,
+            came_from: None,
+            totals: Totals::default(),
+        }
+    }
+
+    /// A server that nobody knew, as it attaches.
+    pub(crate) fn attached(hello: Hello, now: Time) -> Self {
+        let spec = LaunchSpec {
+            id: hello.id.clone(),
+            base_url: Arc::clone(&hello.base_url),
+            region: hello.region.clone(),
+            capacity: hello.capacity,
+        };
+        let mut server = Self::requested(&spec, now);
+        server.desired = Phase::Standby;
+        server.phase = attached_phase(&hello);
+        server.greet(hello, now);
+        server
+    }
+
+    /// Takes in what it says as it attaches, without a change of phase.
+    pub(crate) fn greet(&mut self, hello: Hello, now: Time) {
+        let restarted = self.attachment.is_none_or(|old| old.incarnation != hello.incarnation);
+        if restarted {
+            self.viewers.clear();
+            self.redirected.clear();
+            self.totals = Totals::default();
+            self.counters = Arc::default();
+        }
+        self.attachment = Some(Attachment {
+            number: hello.attachment,
+            incarnation: hello.incarnation,
+            heard: now,
+            open: true,
+            reported: false,
+        });
+        self.reported_phase = attached_phase(&hello);
+        self.kind = hello.kind;
+        self.region = hello.region;
+        self.base_url = hello.base_url;
+        self.capacity = hello.capacity;
+        self.launched |= hello.launched;
+        self.version = hello.version;
+        self.metrics_address = hello.metrics_address;
+        self.streams = hello.streams;
+        self.upstream_healthy = true;
+        self.quiet = false;
+        self.orphan = false;
+        self.exited = false;
+    }
+
+    /// Takes in a report; what has grown since the one before.
+    pub(crate) fn hear(&mut self, report: &Report, now: Time) -> Growth {
+        if let Some(attachment) = &mut self.attachment {
+            attachment.heard = now;
+            attachment.reported = true;
+        }
+        if let (Kind::Relay, Some(phase)) = (self.kind, report.phase.filter(|phase| phase.is_attached())) {
+            self.reported_phase = phase;
+        }
+        self.viewers = Viewers::clamped(&report.viewers, self.capacity);
+        self.redirected.clear();
+        for count in &report.redirected {
+            let viewers = self.redirected.entry(count.region.clone()).or_default();
+            *viewers = viewers.saturating_add(count.viewers);
+        }
+        self.applied_generation = report.applied_generation;
+        self.upstream_healthy = report.upstream_healthy;
+        self.quiet = report.quiet;
+        self.streams.clone_from(&report.streams);
+        self.count(report, now)
+    }
+
+    fn count(&mut self, report: &Report, now: Time) -> Growth {
+        let before = self.totals;
+        self.totals = Totals {
+            at: Some(now),
+            opened: report.opened_total,
+            departed: report.departed_total,
+            egress_bytes: report.egress_bytes_total,
+        };
+        let Some(at) = before.at else {
+            // The first report of an attachment brings the whole past of its process: none of it was placed by us.
+            return Growth { opened: 0, departed: 0 };
+        };
+        let ms = u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX);
+        let sent = report.egress_bytes_total.saturating_sub(before.egress_bytes);
+        if let Some(rate) = sent.saturating_mul(8).saturating_mul(1000).checked_div(ms) {
+            self.egress_bits_per_second = rate;
+        }
+        let grown = |total: u64, last: u64| u32::try_from(total.saturating_sub(last)).unwrap_or(u32::MAX);
+        Growth {
+            opened: grown(report.opened_total, before.opened),
+            departed: grown(report.departed_total, before.departed),
+        }
+    }
+
+    /// The phase that follows from what is wanted of it and what it says.
+    pub(crate) fn next_phase(&self) -> Phase {
+        match (self.kind, self.desired, self.reported_phase) {
+            (Kind::Primary, ..) | (_, Phase::Serving, Phase::Serving) => Phase::Serving,
+            // Called back, and has not heard of it.
+            (_, Phase::Serving, Phase::Draining) | (_, Phase::Draining | Phase::Retired, _) => Phase::Draining,
+            (_, Phase::Serving, _) => Phase::Warming,
+            (_, _, Phase::Standby) => Phase::Standby,
+            // Emptied, and has not heard yet that it stands by.
+            _ => Phase::Draining,
+        }
+    }
+
+    /// A server that was given up is heard again: what it does is what is wanted of it.
+    pub(crate) fn resume(&mut self) {
+        self.desired = match self.reported_phase {
+            Phase::Warming | Phase::Serving => Phase::Serving,
+            _ => Phase::Standby,
+        };
+    }
+
+    /// Goes over to another phase, if it is another.
+    pub(crate) fn enter(&mut self, phase: Phase, now: Time) {
+        if self.phase == phase {
+            return;
+        }
+        self.came_from = Some(self.phase);
+        self.phase = phase;
+        self.phase_since = now;
+    }
+
+    /// Whether it is there, or was a moment ago.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.phase.is_attached()
+    }
+
+    /// Whether it is heard now.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.phase.is_attached() && self.phase != Phase::Suspect
+    }
+
+    /// Whether it serves, or is on its way to.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.kind == Kind::Relay
+            && self.desired == Phase::Serving
+            && !self.orphan
+            && !matches!(self.phase, Phase::Suspect | Phase::Lost | Phase::Failed | Phase::Retired)
+    }
+
+    /// Since when it has been silent.
+    pub(crate) fn silent_for(&self, now: Time) -> Duration {
+        self.attachment.map_or(Duration::ZERO, |attachment| now.since(attachment.heard))
+    }
+
+    /// Viewers that it should have, of all regions.
+    #[must_use]
+    pub fn target_total(&self) -> u32 {
+        self.target.values().sum()
+    }
+
+    /// The longest segment of its streams.
+    pub(crate) fn target_duration(&self) -> Duration {
+        self.streams.iter().map(|stream| stream.target_duration).max().unwrap_or_default()
+    }
+}
+
+fn attached_phase(hello: &Hello) -> Phase {
+    match (hello.kind, hello.phase) {
+        (Kind::Primary, _) => Phase::Serving,
+        (Kind::Relay, phase @ (Phase::Warming | Phase::Serving | Phase::Draining)) => phase,
+        (Kind::Relay, _) => Phase::Standby,
+    }
+}
