@@ -223,21 +223,35 @@ impl fmt::Display for Reason {
                 write!(f, "{demand} viewers are more than the {threshold} that the primary carries")
             }
             Self::BelowThreshold { demand, threshold } => {
-                write!(f, "{demand} viewers are well below the {threshold} that the primary carries, for long enough")
+                write!(
+                    f,
+                    "{demand} viewers are well below the {threshold} that the primary carries, for long enough"
+                )
             }
             Self::FewerWanted { wanted, relays } => {
                 write!(f, "the region's viewers need {wanted} relays and there are {relays}")
             }
             Self::Minimum(relays) => write!(f, "the region keeps {relays} relays even if nobody watches"),
-            Self::Deadline { viewers } => write!(f, "the drain's deadline has come with {viewers} viewers left"),
+            Self::Deadline { viewers } => {
+                write!(f, "the drain's deadline has come with {viewers} viewers left")
+            }
             Self::Silent(silence) => write!(f, "no report came for {} ms", silence.as_millis()),
-            Self::LaunchTimeout(limit) => write!(f, "it did not attach within {} s of its launch", limit.as_secs()),
+            Self::LaunchTimeout(limit) => {
+                write!(f, "it did not attach within {} s of its launch", limit.as_secs())
+            }
             Self::LaunchFailed(error) => write!(f, "the provisioner could not start it: {error}"),
             Self::Blind { silent, servers } => {
-                write!(f, "{silent} of {servers} servers went silent at once: the manager may be the one cut off")
+                write!(
+                    f,
+                    "{silent} of {servers} servers went silent at once: the manager may be the one cut off"
+                )
             }
-            Self::RegionFull(relays) => write!(f, "the region has the {relays} relays that it may have: raise max_relays"),
-            Self::BudgetSpent(relays) => write!(f, "the fleet has the {relays} relays that it may have: raise fleet_budget"),
+            Self::RegionFull(relays) => {
+                write!(f, "the region has the {relays} relays that it may have: raise max_relays")
+            }
+            Self::BudgetSpent(relays) => {
+                write!(f, "the fleet has the {relays} relays that it may have: raise fleet_budget")
+            }
             Self::Operator => f.write_str("an operator said so"),
             Self::Attached => f.write_str("it attached"),
             Self::FoundServing => f.write_str("it was serving when it attached"),
@@ -251,13 +265,15 @@ impl fmt::Display for Reason {
             Self::NotWanted => f.write_str("nobody wants it any more"),
             Self::HeardAgain => f.write_str("it is heard again"),
             Self::FreezeOver => f.write_str("the fleet holds still only so long"),
-            Self::CountsFresh => f.write_str("the first-start window has passed and the primary has reported"),
+            Self::CountsFresh => {
+                f.write_str("the first-start window has passed and the primary has reported")
+            }
             Self::NoProvisioner => {
                 f.write_str("no provisioner reaches these viewers: start a local-server in their region")
             }
-            Self::SlotsTaken => {
-                f.write_str("every slot that reaches these viewers is taken: give the provisioner more addresses")
-            }
+            Self::SlotsTaken => f.write_str(
+                "every slot that reaches these viewers is taken: give the provisioner more addresses",
+            ),
             Self::SlotsRest => f.write_str("slots where a relay died rest until players have forgotten it"),
             Self::Backoff => f.write_str("launches failed: the next try waits"),
         }
@@ -288,7 +304,8 @@ impl Journal {
     ) -> Decision {
         self.written += 1;
         let sequence = self.written;
-        let decision = Decision { sequence, at, action, reason, server: server.cloned(), region: region.cloned() };
+        let decision =
+            Decision { sequence, at, action, reason, server: server.cloned(), region: region.cloned() };
         if self.kept.len() >= self.limit {
             self.kept.pop_front();
         }
@@ -307,7 +324,9 @@ mod tests {
 
     #[test]
     fn every_reason_without_numbers_has_a_sentence() {
-        for reason in [Reason::Operator, Reason::Orphan, Reason::NoProvisioner, Reason::Backoff, Reason::NotWanted] {
+        for reason in
+            [Reason::Operator, Reason::Orphan, Reason::NoProvisioner, Reason::Backoff, Reason::NotWanted]
+        {
             assert!(!reason.to_string().is_empty(), "{reason:?}");
         }
     }

@@ -5,14 +5,24 @@
 
 pub mod class;
 pub mod counters;
+pub mod decision;
+pub mod demand;
+pub mod drain;
+pub mod fleet;
 pub mod name;
 pub mod phase;
 pub mod redirects;
 pub mod routing;
+pub mod scaling;
 pub mod session;
+pub mod settings;
+pub mod target;
 pub mod time;
 
 pub use class::Class;
+pub use decision::{Action, Decision, Reason};
+pub use fleet::{Command, Directive, Fleet, Observation};
 pub use name::{InvalidName, Region, ServerId, SessionId, StreamName};
 pub use phase::Phase;
+pub use settings::{InvalidSettings, Settings};
 pub use time::Time;

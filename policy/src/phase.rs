@@ -2,9 +2,13 @@
 //!
 //! ```text
 //! Requested → Starting → Standby → Warming → Serving → Draining → Retired
-//!      └─ Failed ─┘                               ↑________┘ (called back)
+//!      └─ Failed ─┘         ↑                     ↑________┘ (called back)
+//!                           └─ Draining (an operator's relay)
 //! any attached phase ⇄ Suspect → Lost
 //! ```
+//!
+//! A relay may attach in any attached phase, from any phase: the process that attaches may be another one, or the manager
+//! may be younger than the relay.
 
 use std::fmt;
 
@@ -65,6 +69,29 @@ impl Phase {
             Self::Suspect => "suspect",
             Self::Lost => "lost",
             Self::Failed => "failed",
+        }
+    }
+}
+
+impl Phase {
+    /// Whether a server in this phase is there, or was a moment ago.
+    #[must_use]
+    pub const fn is_attached(self) -> bool {
+        matches!(self, Self::Standby | Self::Warming | Self::Serving | Self::Draining | Self::Suspect)
+    }
+
+    /// Whether a relay may go from this phase to `next`, which is another one.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        match next {
+            Self::Requested => matches!(self, Self::Failed | Self::Retired | Self::Lost),
+            Self::Starting => matches!(self, Self::Requested),
+            Self::Failed => matches!(self, Self::Requested | Self::Starting),
+            Self::Standby | Self::Warming | Self::Serving => true,
+            Self::Draining => !matches!(self, Self::Requested | Self::Failed),
+            Self::Suspect => self.is_attached(),
+            Self::Lost => self.is_attached(),
+            Self::Retired => !matches!(self, Self::Retired),
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct Settings {
     pub slot_rest: Duration,
     /// Whether viewers return to the primary while it is under its target. Off: a move costs a viewer more than it saves.
     pub backfill: bool,
+    /// How long a viewer for whom there is no room should wait before it asks again. 5 s: a relay that stands by serves then.
+    pub retry_after: Duration,
     /// Decisions kept for the operator. 1000.
     pub decisions_kept: usize,
     /// Sessions forwarded of one report at most; who is not forwarded is counted twice for a moment. 1000.
@@ -119,6 +121,7 @@ impl Default for Settings {
             freeze: Duration::from_secs(30),
             slot_rest: Duration::from_secs(300),
             backfill: false,
+            retry_after: Duration::from_secs(5),
             decisions_kept: 1000,
             forwarded_per_report: 1000,
             max_slots: 1000,
@@ -148,7 +151,9 @@ pub enum InvalidSettings {
         least: &'static str,
     },
     /// A region that must have more relays than it may have.
-    #[error("region {region} must have {min} relays and may have {max}: raise max_relays or lower min_relays")]
+    #[error(
+        "region {region} must have {min} relays and may have {max}: raise max_relays or lower min_relays"
+    )]
     Bounds {
         /// The region.
         region: Region,
@@ -158,7 +163,9 @@ pub enum InvalidSettings {
         max: u32,
     },
     /// All `min_relays` together exceed the budget.
-    #[error("regions must have {min} relays in all and fleet_budget is {budget}: raise fleet_budget or lower min_relays")]
+    #[error(
+        "regions must have {min} relays in all and fleet_budget is {budget}: raise fleet_budget or lower min_relays"
+    )]
     Budget {
         /// The sum of all `min_relays`.
         min: u32,
@@ -203,7 +210,9 @@ impl Settings {
     /// Relays kept in a region, and relays at most.
     #[must_use]
     pub fn bounds_of(&self, region: &Region) -> (u32, u32) {
-        self.regions.get(region).map_or((0, self.fleet_budget), |r| (r.min_relays, r.max_relays.min(self.fleet_budget)))
+        self.regions
+            .get(region)
+            .map_or((0, self.fleet_budget), |r| (r.min_relays, r.max_relays.min(self.fleet_budget)))
     }
 
     /// Other regions whose relays may help a region, nearest first.
@@ -307,11 +316,20 @@ mod tests {
             "leave_ratio is 1.5: give a number above 0 and up to 1"
         );
         assert!(said(Settings { drain_pace: f64::NAN, ..Settings::default() }).starts_with("drain_pace"));
-        assert_eq!(said(Settings { relay_capacity: 0, ..Settings::default() }), "relay_capacity is 0: give at least 1");
-        assert_eq!(said(Settings { grace: Duration::ZERO, ..Settings::default() }), "grace is 0: give at least 1ms");
+        assert_eq!(
+            said(Settings { relay_capacity: 0, ..Settings::default() }),
+            "relay_capacity is 0: give at least 1"
+        );
+        assert_eq!(
+            said(Settings { grace: Duration::ZERO, ..Settings::default() }),
+            "grace is 0: give at least 1ms"
+        );
         let eu: Region = "eu".parse().unwrap();
         let region = RegionSettings { min_relays: 3, max_relays: 2, ..RegionSettings::default() };
-        assert!(said(Settings { regions: [(eu, region)].into(), ..Settings::default() }).contains("raise max_relays"));
+        assert!(
+            said(Settings { regions: [(eu, region)].into(), ..Settings::default() })
+                .contains("raise max_relays")
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ const RELAY_DEADBAND_LEAST: u32 = 3;
 /// Room that no relay starts under: one steering round of a small crowd is no herd.
 const LEAST_ROOM: u32 = 10;
 
-/// A region's viewers and who can have them.
+/// A region's viewers and what the primary has of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     /// Viewers of the region.
@@ -37,14 +37,17 @@ pub struct Share {
 }
 
 impl Share {
-    /// What relays with these capacities should have each, and the primary.
+    /// What relays should have together, if they can.
     #[must_use]
-    pub fn among(&self, capacities: &[u32]) -> (u32, Vec<u32>) {
+    pub fn rest(&self) -> u32 {
         let carried = if self.backfill { self.threshold } else { self.threshold.min(self.at_primary) };
-        let rest = self.demand.saturating_sub(carried);
-        let relays = split(rest, capacities);
-        let taken: u32 = relays.iter().sum();
-        (self.threshold.max(self.demand.saturating_sub(taken)), relays)
+        self.demand.saturating_sub(carried)
+    }
+
+    /// What the primary should have where relays take `taken`. At least its threshold, so that newcomers find it open.
+    #[must_use]
+    pub fn primary(&self, taken: u32) -> u32 {
+        self.threshold.max(self.demand.saturating_sub(taken))
     }
 }
 
@@ -119,7 +122,11 @@ impl Pace {
 }
 
 /// The whole part of a number of viewers.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the type's range first")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the type's range first"
+)]
 fn whole(number: f64) -> u32 {
     number.clamp(0.0, f64::from(u32::MAX)) as u32
 }
@@ -133,22 +140,24 @@ mod tests {
     }
 
     #[test]
-    fn the_primary_keeps_its_threshold_and_relays_share_the_rest_by_capacity() {
-        assert_eq!(share(10, 3, 10).among(&[500]), (3, vec![7]));
-        assert_eq!(share(10, 0, 10).among(&[500]), (0, vec![10]));
-        assert_eq!(share(10, 4, 10).among(&[200, 100]), (4, vec![4, 2]));
-        assert_eq!(share(10, 3, 10).among(&[]), (10, vec![]));
-        assert_eq!(share(10, 3, 10).among(&[5]), (5, vec![5]));
+    fn the_primary_keeps_its_threshold_and_what_relays_cannot_take() {
+        assert_eq!(share(10, 3, 10).rest(), 7);
+        assert_eq!(share(10, 3, 10).primary(7), 3);
+        assert_eq!(share(10, 3, 10).primary(5), 5);
+        assert_eq!(share(10, 3, 10).primary(0), 10);
+        assert_eq!(share(1, 3, 1).primary(0), 3);
+        assert_eq!(share(10, 0, 10).rest(), 10);
     }
 
     #[test]
     fn viewers_come_back_to_the_primary_only_with_backfill() {
-        assert_eq!(share(5, 3, 1).among(&[500]), (3, vec![4]));
-        assert_eq!(Share { backfill: true, ..share(5, 3, 1) }.among(&[500]), (3, vec![2]));
+        assert_eq!(share(5, 3, 1).rest(), 4);
+        assert_eq!(Share { backfill: true, ..share(5, 3, 1) }.rest(), 2);
     }
 
     #[test]
     fn parts_add_up_and_none_is_above_its_weight() {
+        assert_eq!(split(6, &[200, 100]), vec![4, 2]);
         assert_eq!(split(10, &[1, 1, 1]), vec![1, 1, 1]);
         assert_eq!(split(2, &[10, 10, 10]), vec![1, 1, 0]);
         assert_eq!(split(7, &[4, 4]), vec![4, 3]);

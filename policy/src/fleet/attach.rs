@@ -32,7 +32,6 @@ impl Fleet {
         }
         if let Some(server) = self.servers.get_mut(&id) {
             server.desired = wanted;
-            server.directive = None;
             if wanted != Phase::Draining && wanted != Phase::Retired {
                 server.drain = None;
             } else if server.drain.is_none() {
@@ -82,13 +81,19 @@ impl Fleet {
 
     fn check_address(&self, hello: &Hello, address: Address<'_>) -> Result<(), Refusal> {
         let slot = self.slots.get(&hello.id).map(|slot| &slot.base_url);
-        let known = self.servers.get(&hello.id).filter(|known| known.kind == Kind::Relay).map(|known| &known.base_url);
+        let known = self
+            .servers
+            .get(&hello.id)
+            .filter(|known| known.kind == Kind::Relay)
+            .map(|known| &known.base_url);
         if let Some(known) = slot.or(known).filter(|known| **known != hello.base_url) {
             return Err(Refusal::OtherHost { id: hello.id.clone(), known: Arc::clone(known) });
         }
         let fellow = |server: &&Server| server.is_attached() && server.id != hello.id;
         let primary = self.primary().filter(fellow);
-        let Some(ours) = primary.or_else(|| self.servers.values().find(fellow)).map(|server| &server.base_url) else {
+        let Some(ours) =
+            primary.or_else(|| self.servers.values().find(fellow)).map(|server| &server.base_url)
+        else {
             return Ok(());
         };
         if Address::parse(ours) == Some(address) {
@@ -103,8 +108,10 @@ impl Fleet {
             return Phase::Serving;
         }
         let known = self.servers.get(&hello.id);
-        let same = known.and_then(|known| known.attachment).is_some_and(|old| old.incarnation == hello.incarnation);
-        let requested = known.is_some_and(|known| matches!(known.phase, Phase::Requested | Phase::Starting) && !known.orphan);
+        let same =
+            known.and_then(|known| known.attachment).is_some_and(|old| old.incarnation == hello.incarnation);
+        let requested = known
+            .is_some_and(|known| matches!(known.phase, Phase::Requested | Phase::Starting) && !known.orphan);
         match (known, hello.phase) {
             (Some(known), _) if same || requested => known.desired,
             (_, Phase::Warming | Phase::Serving) => Phase::Serving,

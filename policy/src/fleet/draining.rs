@@ -77,6 +77,6 @@ impl Server {
         let knows = self.directive.as_ref().is_some_and(|directive| {
             directive.content.phase == Phase::Draining && self.applied_generation >= directive.generation
         });
-        knows && self.quiet && self.counters.pending(now) == 0
+        knows && self.quiet && self.counters.pending_total(now) == 0
     }
 }

@@ -124,7 +124,8 @@ impl Fleet {
         if slots.is_empty() {
             return Err(Reason::NoProvisioner);
         }
-        let vacant = |slot: &&&Offer| self.servers.get(&slot.id).is_none_or(|server| server.phase == Phase::Failed);
+        let vacant =
+            |slot: &&&Offer| self.servers.get(&slot.id).is_none_or(|server| server.phase == Phase::Failed);
         let rests = |slot: &&Offer| self.slots.rests(&slot.id, self.now);
         if let Some(slot) = slots.iter().filter(vacant).find(|slot| !rests(slot)) {
             return Ok((*slot).clone());
@@ -136,7 +137,8 @@ impl Fleet {
     pub(super) fn shrink(&mut self) {
         for region in self.regions.keys().cloned().collect::<Vec<_>>() {
             while let Some(id) = self.surplus(&region) {
-                let reason = self.regions.get(&region).map_or(Reason::NotWanted, super::RegionState::reason_to_shrink);
+                let reason =
+                    self.regions.get(&region).map_or(Reason::NotWanted, super::RegionState::reason_to_shrink);
                 self.let_go(&id, reason);
             }
         }
@@ -150,7 +152,9 @@ impl Fleet {
             return None;
         }
         self.active(region)
-            .min_by_key(|server| (server.is_attached(), server.viewers.total(), std::cmp::Reverse(server.id.clone())))
+            .min_by_key(|server| {
+                (server.is_attached(), server.viewers.total(), std::cmp::Reverse(server.id.clone()))
+            })
             .map(|server| server.id.clone())
     }
 

@@ -52,6 +52,7 @@ impl Fleet {
     fn follow_freeze(&mut self) {
         let (silent, servers) = self.silent();
         let most = silent.len() * 2 > servers;
+        let blind = most && servers >= FEWEST_TO_BE_BLIND && self.within_a_moment(&silent);
         match &mut self.freeze {
             Some(_) if !most => {
                 let held = self.freeze.take().is_some_and(|freeze| freeze.holds);
@@ -63,7 +64,7 @@ impl Fleet {
                 freeze.holds = false;
                 self.decide(Action::Thaw, Reason::FreezeOver, None, None);
             }
-            None if most && servers >= FEWEST_TO_BE_BLIND && self.within_a_moment(&silent) => {
+            None if blind => {
                 let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 let reason = Reason::Blind { silent: count(silent.len()), servers: count(servers) };
                 let until = self.now + self.settings.freeze;
@@ -93,7 +94,8 @@ impl Fleet {
 
     fn lose(&mut self) {
         let (now, grace) = (self.now, self.settings.grace);
-        let gone = |server: &super::Server| server.phase == Phase::Suspect && now.since(server.phase_since) >= grace;
+        let gone =
+            |server: &super::Server| server.phase == Phase::Suspect && now.since(server.phase_since) >= grace;
         for id in self.ids_of(gone) {
             let silence = self.servers[&id].silent_for(now);
             self.give_up(&id, Reason::Silent(silence));
@@ -120,7 +122,8 @@ impl Fleet {
     fn time_launches(&mut self) {
         let (now, limit, exit) = (self.now, self.settings.launch_timeout, self.settings.exit_timeout);
         let late = |server: &super::Server| {
-            matches!(server.phase, Phase::Requested | Phase::Starting) && now.since(server.phase_since) >= limit
+            matches!(server.phase, Phase::Requested | Phase::Starting)
+                && now.since(server.phase_since) >= limit
         };
         for id in self.ids_of(late) {
             let reason = if self.servers[&id].orphan { Reason::Orphan } else { Reason::LaunchTimeout(limit) };
@@ -190,7 +193,8 @@ impl Fleet {
         let grace = self.settings.grace;
         self.servers.values().filter(|server| server.is_attached()).flat_map(move |server| {
             let lost = (server.phase == Phase::Suspect).then_some(server.phase_since + grace);
-            let heard = server.attachment.filter(|attachment| attachment.open).map(|attachment| attachment.heard);
+            let heard =
+                server.attachment.filter(|attachment| attachment.open).map(|attachment| attachment.heard);
             [heard.map(|heard| heard + blind), heard.map(|heard| heard + suspect), lost].into_iter().flatten()
         })
     }

@@ -39,7 +39,7 @@ use std::{
 };
 
 pub use command::{Command, LaunchSpec};
-pub use directive::{Content, Directive, Pathway};
+pub use directive::{Content, Directive, Pathway, RedirectQuota, RelayQuota};
 pub use observation::{Count, Hello, Inventory, Observation, Offer, Report, StreamState};
 pub use refusal::Refusal;
 pub use region::RegionState;
@@ -92,7 +92,8 @@ impl Fleet {
             routing: Arc::default(),
             settings,
         };
-        fleet.regions = fleet.settings.regions.keys().map(|region| (region.clone(), RegionState::default())).collect();
+        let regions = fleet.settings.regions.keys().cloned().chain([Region::fallback()]);
+        fleet.regions = regions.map(|region| (region, RegionState::default())).collect();
         fleet.step(now);
         fleet
     }
@@ -186,7 +187,9 @@ impl Fleet {
             Observation::Goodbye { server, attachment } => self.bid_farewell(&server, attachment),
             Observation::Disconnected { server, attachment } => self.lose_stream(&server, attachment),
             Observation::LaunchStarted { server } => self.launch_started(&server),
-            Observation::LaunchFailed { server, error } => self.launch_failed(&server, Reason::LaunchFailed(error)),
+            Observation::LaunchFailed { server, error } => {
+                self.launch_failed(&server, Reason::LaunchFailed(error));
+            }
             Observation::Listed(inventory) => self.list(inventory),
             Observation::Exited { server } => self.see_exit(&server),
             Observation::Tick => {}
@@ -211,7 +214,10 @@ impl Fleet {
 
     /// Begins to act once counts can be relied upon.
     fn settle(&mut self) {
-        if self.settled || self.now.since(self.started) < self.settings.first_start_window || !self.primary_counts() {
+        if self.settled
+            || self.now.since(self.started) < self.settings.first_start_window
+            || !self.primary_counts()
+        {
             return;
         }
         self.settled = true;
@@ -225,7 +231,8 @@ impl Fleet {
 
     fn primary_counts(&self) -> bool {
         self.primary().is_some_and(|primary| {
-            primary.phase == Phase::Serving && primary.attachment.is_some_and(|attachment| attachment.reported)
+            primary.phase == Phase::Serving
+                && primary.attachment.is_some_and(|attachment| attachment.reported)
         })
     }
 

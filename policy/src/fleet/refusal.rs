@@ -8,7 +8,9 @@ use crate::{Phase, ServerId};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Another live server has this id.
-    #[error("server {id} is attached already from {base_url}: stop it, or start this one with another address")]
+    #[error(
+        "server {id} is attached already from {base_url}: stop it, or start this one with another address"
+    )]
     DuplicateId {
         /// The id.
         id: ServerId,
@@ -16,7 +18,9 @@ pub enum Refusal {
         base_url: Arc<str>,
     },
     /// A fleet has one primary.
-    #[error("this fleet has a primary already, at {base_url}: stop it first, or give this one a manager of its own")]
+    #[error(
+        "this fleet has a primary already, at {base_url}: stop it first, or give this one a manager of its own"
+    )]
     SecondPrimary {
         /// Where the other one is.
         base_url: Arc<str>,
@@ -44,7 +48,9 @@ pub enum Refusal {
         ours: Arc<str>,
     },
     /// Players hold on to an id and its host.
-    #[error("server id {id} belongs to {known}: an id is never pointed to another host; start this one with another id")]
+    #[error(
+        "server id {id} belongs to {known}: an id is never pointed to another host; start this one with another id"
+    )]
     OtherHost {
         /// The id.
         id: ServerId,

@@ -47,8 +47,12 @@ impl RegionState {
         let Demand { high: viewers, .. } = self.demand;
         let (threshold, relays, wanted) = (self.threshold, self.relays, self.wanted());
         match (&self.starved, self.is_over()) {
-            (Some(reason), _) => format!("{viewers} viewers of {threshold}; {wanted} relays wanted, {relays} there: {reason}"),
-            (None, true) => format!("{viewers} viewers, above the threshold of {threshold}: {relays} of {wanted} relays"),
+            (Some(reason), _) => {
+                format!("{viewers} viewers of {threshold}; {wanted} relays wanted, {relays} there: {reason}")
+            }
+            (None, true) => {
+                format!("{viewers} viewers, above the threshold of {threshold}: {relays} of {wanted} relays")
+            }
             (None, false) => format!("{viewers} viewers, the primary carries {threshold}: no relay needed"),
         }
     }

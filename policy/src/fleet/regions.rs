@@ -33,7 +33,8 @@ impl Fleet {
         if self.regions.contains_key(region) {
             return region.clone();
         }
-        let counted = if self.regions.len() < self.settings.max_regions { region.clone() } else { Region::fallback() };
+        let counted =
+            if self.regions.len() < self.settings.max_regions { region.clone() } else { Region::fallback() };
         self.regions.entry(counted.clone()).or_default();
         counted
     }

@@ -43,7 +43,11 @@ impl Fleet {
         for server in self.servers.values().filter(|server| server.is_attached() && server.id != *from) {
             if let Some(attachment) = server.attachment.filter(|attachment| attachment.open) {
                 let (server, attachment) = (server.id.clone(), attachment.number);
-                self.commands.push_back(Command::Forward { server, attachment, sessions: Arc::clone(&sessions) });
+                self.commands.push_back(Command::Forward {
+                    server,
+                    attachment,
+                    sessions: Arc::clone(&sessions),
+                });
             }
         }
     }
@@ -94,4 +98,3 @@ impl Fleet {
             .is_some_and(|current| current.open && current.number == attachment)
     }
 }
-

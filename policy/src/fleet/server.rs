@@ -57,6 +57,10 @@ pub struct Server {
     pub(crate) orphan: bool,
     pub(crate) exited: bool,
     pub(crate) came_from: Option<Phase>,
+    /// The attachment that the directive was sent through.
+    pub(crate) directed: Option<u64>,
+    /// Viewers told to leave, as of the last step.
+    pub(crate) told: u64,
     totals: Totals,
 }
 
@@ -172,6 +176,8 @@ impl Server {
             orphan: false,
             exited: false,
             came_from: None,
+            directed: None,
+            told: 0,
             totals: Totals::default(),
         }
     }
@@ -187,6 +193,7 @@ impl Server {
         let mut server = Self::requested(&spec, now);
         server.desired = Phase::Standby;
         server.phase = attached_phase(&hello);
+        server.launched = hello.launched;
         server.greet(hello, now);
         server
     }
@@ -199,6 +206,8 @@ impl Server {
             self.redirected.clear();
             self.totals = Totals::default();
             self.counters = Arc::default();
+            self.told = 0;
+            self.applied_generation = 0;
         }
         self.attachment = Some(Attachment {
             number: hello.attachment,
@@ -212,7 +221,7 @@ impl Server {
         self.region = hello.region;
         self.base_url = hello.base_url;
         self.capacity = hello.capacity;
-        self.launched |= hello.launched;
+        self.launched = hello.launched || matches!(self.phase, Phase::Requested | Phase::Starting);
         self.version = hello.version;
         self.metrics_address = hello.metrics_address;
         self.streams = hello.streams;
@@ -273,7 +282,9 @@ impl Server {
         match (self.kind, self.desired, self.reported_phase) {
             (Kind::Primary, ..) | (_, Phase::Serving, Phase::Serving) => Phase::Serving,
             // Called back, and has not heard of it.
-            (_, Phase::Serving, Phase::Draining) | (_, Phase::Draining | Phase::Retired, _) => Phase::Draining,
+            (_, Phase::Serving, Phase::Draining) | (_, Phase::Draining | Phase::Retired, _) => {
+                Phase::Draining
+            }
             (_, Phase::Serving, _) => Phase::Warming,
             (_, _, Phase::Standby) => Phase::Standby,
             // Emptied, and has not heard yet that it stands by.

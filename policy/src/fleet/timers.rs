@@ -16,7 +16,7 @@ impl Fleet {
             Phase::Retired | Phase::Failed => Some(server.phase_since + exit),
             _ => None,
         });
-        [settled, freeze, self.slots.deadline(), self.next_share()]
+        [settled, freeze, self.slots.deadline()]
             .into_iter()
             .flatten()
             .chain(launches)
