@@ -3,8 +3,11 @@
 //! A primary is delivery fed by a source; a relay is delivery fed by an upstream; either stands behind [`feed::Feed`]. So
 //! both serve the same URLs, count viewers the same way and belong to the fleet the same way.
 
+pub mod census;
+pub mod clock;
 pub mod feed;
 pub mod membership;
 pub mod metrics;
 pub mod object;
 pub mod situation;
+mod sys;

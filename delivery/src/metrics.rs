@@ -3,14 +3,17 @@
 //! Both kinds of server have them; what a program counts besides stands in its own `metrics`.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use policy::StreamName;
 
 use crate::object::FetchError;
 
+const SESSIONS: &str = "spillway_sessions";
 const CACHE_BYTES: &str = "spillway_cache_bytes";
 const UPSTREAM_FETCHES: &str = "spillway_upstream_fetches_total";
 
 /// Describes every metric of delivery to the recorder: call it once, after the recorder is installed.
 pub fn describe() {
+    describe_gauge!(SESSIONS, Unit::Count, "Viewers that this server itself serves, by stream");
     describe_gauge!(CACHE_BYTES, Unit::Bytes, "Media held in memory, complete or arriving");
     describe_counter!(
         UPSTREAM_FETCHES,
@@ -60,4 +63,9 @@ pub fn upstream_fetch(result: FetchResult) {
 #[allow(clippy::cast_precision_loss, reason = "a gauge is a float; bytes stay far below 2^52")]
 pub(crate) fn cache_bytes(bytes: u64) {
     gauge!(CACHE_BYTES).set(bytes as f64);
+}
+
+/// The viewers of a stream.
+pub(crate) fn sessions(stream: &StreamName, viewers: u32) {
+    gauge!(SESSIONS, "stream" => stream.as_str().to_owned()).set(f64::from(viewers));
 }

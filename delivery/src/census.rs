@@ -1,0 +1,302 @@
+//! How many watch: HLS has no connection, so a viewer is a session that goes on asking.
+//!
+//! A session is alive while it reloads a media playlist, or while a connection that carried its playlist is still being
+//! sent media ([`line`]); it ends after 2.5 target durations, at least 5 s, of neither. It counts from the second reload of
+//! the rendition that it began with, or after one target duration: players probe. The rules for one session stand in
+//! [`record`], as functions of `now`; those for viewers without a token in [`rate`].
+//!
+//! The request path inserts into a concurrent map and stores atomics, nothing more. One task sweeps ([`Census::sweep`]):
+//! it alone lets sessions count, ends them, and adds up, from nothing at each sweep, so that no count can leak or go below
+//! zero. The table is bounded; sessions beyond the bound are counted as those without a token are.
+
+mod config;
+mod line;
+mod rate;
+mod record;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use papaya::HashMap;
+use policy::{Class, Region, ServerId, SessionId, StreamName, Time, routing::Kind, session::Session};
+
+pub use self::{
+    config::Config,
+    line::{Connected, Line, Waiting},
+};
+use self::{
+    record::{Record, Reload, millis},
+    sweep::Sweeper,
+};
+
+/// Viewers of one stream, one region and one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// What they watch.
+    pub stream: StreamName,
+    /// The region of their tokens; of those without one, the server's.
+    pub region: Region,
+    /// What their players can do; without a token nobody can move them.
+    pub class: Class,
+    /// How many they are.
+    pub viewers: u32,
+}
+
+/// Whose census it is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The server.
+    pub server: ServerId,
+    /// Origin or relay.
+    pub kind: Kind,
+    /// Where it stands.
+    pub region: Region,
+    /// Viewers that it takes at most.
+    pub capacity: u32,
+}
+
+/// A reload of a media playlist that is about to be answered with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The stream.
+    pub stream: &'a StreamName,
+    /// The rendition.
+    pub rendition: &'a str,
+    /// The playlist's target duration.
+    pub target_duration: Duration,
+    /// Whether the playlist has an end.
+    pub ended: bool,
+}
+
+/// A newcomer for whom there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this server has as many viewers as it takes ({0})")]
+pub struct Full(pub u32);
+
+/// The count, shared by all connections.
+#[derive(Debug)]
+pub struct Census {
+    place: Place,
+    config: Config,
+    records: HashMap<SessionId, Arc<Record>>,
+    /// Sessions in `records`: reserved before one is put in, so that it never exceeds a limit.
+    present: AtomicU32,
+    /// Viewers without a token, as of the last sweep.
+    anonymous: AtomicU32,
+    streams: HashMap<StreamName, Arc<Reloads>>,
+    lines: HashMap<u64, Arc<Line>>,
+    next_line: AtomicU64,
+    /// Sessions that went elsewhere, and when.
+    departed: HashMap<SessionId, Time>,
+    opened_total: AtomicU64,
+    departed_total: AtomicU64,
+    refused_total: AtomicU64,
+    last_asked: AtomicU64,
+    longest_life: AtomicU64,
+    tallies: ArcSwap<Vec<Tally>>,
+    arrived: Mutex<Vec<SessionId>>,
+    sweeper: Mutex<Sweeper>,
+}
+
+/// Reloads of one stream without a token.
+#[derive(Debug, Default)]
+struct Reloads {
+    total: AtomicU64,
+    target_ms: AtomicU64,
+    life_ms: AtomicU64,
+}
+
+impl Census {
+    /// Nobody yet.
+    #[must_use]
+    pub fn new(place: Place, config: Config) -> Self {
+        Self {
+            longest_life: AtomicU64::new(millis(config.min_life)),
+            place,
+            config,
+            records: HashMap::new(),
+            present: AtomicU32::new(0),
+            anonymous: AtomicU32::new(0),
+            streams: HashMap::new(),
+            lines: HashMap::new(),
+            next_line: AtomicU64::new(0),
+            departed: HashMap::new(),
+            opened_total: AtomicU64::new(0),
+            departed_total: AtomicU64::new(0),
+            refused_total: AtomicU64::new(0),
+            last_asked: AtomicU64::new(0),
+            tallies: ArcSwap::default(),
+            arrived: Mutex::default(),
+            sweeper: Mutex::default(),
+        }
+    }
+
+    /// Whether this session may ask: it is here already, or there is room.
+    ///
+    /// # Errors
+    /// When it is a newcomer and there is none; counted as refused.
+    pub fn admit(&self, session: &SessionId) -> Result<(), Full> {
+        let taken = self.present.load(Relaxed).saturating_add(self.anonymous.load(Relaxed));
+        if taken < self.place.capacity || self.records.pin().contains_key(session) {
+            return Ok(());
+        }
+        Err(self.refuse())
+    }
+
+    /// Whether there is room for one more.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.present.load(Relaxed).saturating_add(self.anonymous.load(Relaxed)) < self.place.capacity
+    }
+
+    /// Notes that a newcomer is refused for want of room.
+    pub fn refuse(&self) -> Full {
+        self.refused_total.fetch_add(1, Relaxed);
+        Full(self.place.capacity)
+    }
+
+    /// Notes a reload of a media playlist on this connection.
+    ///
+    /// # Errors
+    /// When the session is a newcomer and there is no room for it.
+    pub fn reloaded(&self, session: &Session, asked: Asked<'_>, line: &Line, now: Time) -> Result<(), Full> {
+        let life = self.config.life(asked.target_duration, asked.ended);
+        self.longest_life.fetch_max(millis(life), Relaxed);
+        let reload = Reload { rendition: asked.rendition, target_duration: asked.target_duration, life };
+        let records = self.records.pin();
+        if let Some(record) = records.get(&session.id) {
+            record.reloaded(reload, now);
+            line.carries(record);
+            return Ok(());
+        }
+        if self.present.load(Relaxed) >= self.config.max_sessions {
+            self.reloaded_unknown(asked);
+            return Ok(());
+        }
+        let limit = self.place.capacity.saturating_sub(self.anonymous.load(Relaxed));
+        if !self.reserve(limit) {
+            return Err(self.refuse());
+        }
+        // Players that redirect are always given the primary's URLs: at a relay they come from its 307, in mid-play.
+        let was_sent = self.place.kind == Kind::Relay && session.class == Class::Redirects;
+        let record = Arc::new(Record::new(session.clone(), reload, was_sent, now));
+        match records.try_insert(session.id.clone(), Arc::clone(&record)) {
+            Ok(_) => line.carries(&record),
+            Err(occupied) => {
+                self.release();
+                occupied.current.reloaded(reload, now);
+                line.carries(occupied.current);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a reload of somebody without a valid token.
+    pub fn reloaded_unknown(&self, asked: Asked<'_>) {
+        let streams = self.streams.pin();
+        let reloads = streams.get_or_insert_with(asked.stream.clone(), Arc::default);
+        let life = self.config.life(asked.target_duration, asked.ended);
+        self.longest_life.fetch_max(millis(life), Relaxed);
+        reloads.target_ms.store(millis(asked.target_duration), Relaxed);
+        reloads.life_ms.store(millis(life), Relaxed);
+        reloads.total.fetch_add(1, Relaxed);
+    }
+
+    /// Notes that a viewer asked anything at all.
+    pub fn asked(&self, now: Time) {
+        self.last_asked.fetch_max(now.as_millis().max(1), Relaxed);
+    }
+
+    /// Notes that a session's reload is answered by a 307: from here on it counts at the relay alone.
+    pub fn handed_on(&self, session: &SessionId, now: Time) {
+        if self.remove(session).is_some() {
+            self.departed.pin().insert(session.clone(), now);
+        }
+    }
+
+    /// These sessions began to count elsewhere: they are dropped, and are newcomers if they ask again.
+    pub fn moved(&self, sessions: &[SessionId], now: Time) {
+        for session in sessions {
+            if self.remove(session).is_some_and(|record| record.counts()) {
+                self.departed_total.fetch_add(1, Relaxed);
+                self.departed.pin().insert(session.clone(), now);
+            }
+        }
+    }
+
+    /// Viewers as of the last sweep.
+    #[must_use]
+    pub fn tallies(&self) -> Arc<Vec<Tally>> {
+        self.tallies.load_full()
+    }
+
+    /// Sessions that began to count here since this was last called, and count elsewhere for all we know: their token
+    /// names another server, or they went elsewhere before.
+    #[must_use]
+    pub fn take_arrived(&self) -> Vec<SessionId> {
+        std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sessions that began to count here, in total.
+    #[must_use]
+    pub fn opened_total(&self) -> u64 {
+        self.opened_total.load(Relaxed)
+    }
+
+    /// Sessions dropped because they were reported open elsewhere, in total.
+    #[must_use]
+    pub fn departed_total(&self) -> u64 {
+        self.departed_total.load(Relaxed)
+    }
+
+    /// Newcomers refused, in total.
+    #[must_use]
+    pub fn refused_total(&self) -> u64 {
+        self.refused_total.load(Relaxed)
+    }
+
+    /// Whether no viewer has asked anything for as long as a session could still be alive.
+    #[must_use]
+    pub fn is_quiet(&self, now: Time) -> bool {
+        let last = Time::from_millis(self.last_asked.load(Relaxed));
+        last == Time::default() || now.since(last) > Duration::from_millis(self.longest_life.load(Relaxed))
+    }
+
+    fn connected(&self, line: &Arc<Line>) -> u64 {
+        let number = self.next_line.fetch_add(1, Relaxed);
+        self.lines.pin().insert(number, Arc::clone(line));
+        number
+    }
+
+    fn disconnected(&self, number: u64) {
+        self.lines.pin().remove(&number);
+    }
+
+    fn reserve(&self, limit: u32) -> bool {
+        self.present
+            .fetch_update(Relaxed, Relaxed, |present| (present < limit).then_some(present + 1))
+            .is_ok()
+    }
+
+    /// Gives back what [`Census::reserve`] took: once for each session that is not put in or is taken out.
+    fn release(&self) {
+        self.present.fetch_sub(1, Relaxed);
+    }
+
+    fn remove(&self, session: &SessionId) -> Option<Arc<Record>> {
+        let record = self.records.pin().remove(session).cloned();
+        if record.is_some() {
+            self.release();
+        }
+        record
+    }
+}

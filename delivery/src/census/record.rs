@@ -1,0 +1,102 @@
+//! One session at this server: when it is alive, and from when it counts.
+//!
+//! All of it is a function of `now` and of what was noted; noting is a store of an atomic.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use policy::{Time, session::Session};
+
+/// One reload of a media playlist.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reload<'a> {
+    /// Which rendition's playlist.
+    pub(super) rendition: &'a str,
+    /// The stream's target duration.
+    pub(super) target_duration: Duration,
+    /// How long the session lives without a further sign.
+    pub(super) life: Duration,
+}
+
+/// A session that this server has seen.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// What its token says.
+    pub(super) session: Session,
+    /// The rendition it began with: audio and video of one session are one, so only this one's reloads tell.
+    rendition: u64,
+    first: Time,
+    last: AtomicU64,
+    target_ms: AtomicU64,
+    life_ms: AtomicU64,
+    /// It has reloaded the rendition that it began with, or needs not to.
+    confirmed: AtomicBool,
+    /// It counts. Only the sweep sets it.
+    counted: AtomicBool,
+}
+
+impl Record {
+    /// A session at its first reload here. One that `was_sent` here in the midst of playing is no probe.
+    pub(super) fn new(session: Session, reload: Reload<'_>, was_sent: bool, now: Time) -> Self {
+        Self {
+            session,
+            rendition: digest(reload.rendition),
+            first: now,
+            last: AtomicU64::new(now.as_millis()),
+            target_ms: AtomicU64::new(millis(reload.target_duration)),
+            life_ms: AtomicU64::new(millis(reload.life)),
+            confirmed: AtomicBool::new(was_sent),
+            counted: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes a further reload.
+    pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) {
+        self.target_ms.store(millis(reload.target_duration), Relaxed);
+        self.life_ms.store(millis(reload.life), Relaxed);
+        if digest(reload.rendition) == self.rendition {
+            self.confirmed.store(true, Relaxed);
+        }
+        self.seen(now);
+    }
+
+    /// Notes a sign of life.
+    pub(super) fn seen(&self, now: Time) {
+        self.last.fetch_max(now.as_millis(), Relaxed);
+    }
+
+    /// Whether it has given a sign within its life.
+    pub(super) fn is_alive(&self, now: Time) -> bool {
+        let last = Time::from_millis(self.last.load(Relaxed));
+        now.since(last) <= Duration::from_millis(self.life_ms.load(Relaxed))
+    }
+
+    /// Whether it is a viewer rather than a probe.
+    pub(super) fn is_viewer(&self, now: Time) -> bool {
+        let target = Duration::from_millis(self.target_ms.load(Relaxed));
+        self.confirmed.load(Relaxed) || now.since(self.first) >= target
+    }
+
+    /// Lets it count; true if it did not before.
+    pub(super) fn begin_to_count(&self) -> bool {
+        !self.counted.swap(true, Relaxed)
+    }
+
+    /// Whether it counts.
+    pub(super) fn counts(&self) -> bool {
+        self.counted.load(Relaxed)
+    }
+}
+
+fn digest(rendition: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    rendition.hash(&mut hasher);
+    hasher.finish()
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

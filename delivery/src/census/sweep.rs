@@ -1,0 +1,131 @@
+//! The sweep: one task walks the table and says who counts. Nobody else does, so nothing needs a lock on the way.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use policy::{Class, Region, SessionId, StreamName, Time};
+use tokio_util::sync::CancellationToken;
+
+use super::{Census, Tally, rate::Rate, record::Record};
+use crate::{clock::Clock, metrics};
+
+/// What the sweep remembers from one time to the next.
+#[derive(Debug, Default)]
+pub(super) struct Sweeper {
+    rates: BTreeMap<StreamName, Rate>,
+}
+
+type Tallies = BTreeMap<(StreamName, Region, Class), u32>;
+
+impl Census {
+    /// Sweeps until `stop`.
+    pub async fn run(&self, clock: Clock, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.config.sweep_interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.sweep(clock.now()),
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Lets sessions begin and end, and counts.
+    pub fn sweep(&self, now: Time) {
+        let lines = self.lines.pin();
+        for record in lines.values().filter_map(|line| line.keeps_alive()) {
+            record.seen(now);
+        }
+        let mut tallies = self.sweep_records(now);
+        self.sweep_streams(&mut tallies, now);
+        self.forget_oldest_departed();
+        self.publish(tallies);
+    }
+
+    fn sweep_records(&self, now: Time) -> Tallies {
+        let mut tallies = Tallies::new();
+        let records = self.records.pin();
+        for (id, record) in &records {
+            if !record.is_alive(now) {
+                // Asked again within the removal: it may just have reloaded.
+                if let Ok(Some(_)) = records.remove_if(id, |_, record| !record.is_alive(now)) {
+                    self.release();
+                }
+                continue;
+            }
+            if record.is_viewer(now) && record.begin_to_count() {
+                self.opened(id, record);
+            }
+            if record.counts() {
+                let session = &record.session;
+                let key = (session.stream.clone(), session.region.clone(), session.class);
+                *tallies.entry(key).or_default() += 1;
+            }
+        }
+        tallies
+    }
+
+    fn opened(&self, id: &SessionId, record: &Arc<Record>) {
+        self.opened_total.fetch_add(1, Relaxed);
+        let has_returned = self.departed.pin().remove(id).is_some();
+        if has_returned || record.session.server != self.place.server {
+            let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody takes them while there is no manager; those who matter are the newest.
+            if arrived.len() >= self.config.max_departed {
+                arrived.clear();
+            }
+            arrived.push(id.clone());
+        }
+    }
+
+    fn sweep_streams(&self, tallies: &mut Tallies, now: Time) {
+        let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut anonymous = 0_u32;
+        for (stream, reloads) in &self.streams.pin() {
+            let window = Duration::from_millis(reloads.life_ms.load(Relaxed));
+            let target = Duration::from_millis(reloads.target_ms.load(Relaxed));
+            let rate = sweeper.rates.entry(stream.clone()).or_default();
+            let viewers = rate.viewers(reloads.total.load(Relaxed), window, target, now);
+            if viewers > 0 {
+                let key = (stream.clone(), self.place.region.clone(), Class::Fixed);
+                *tallies.entry(key).or_default() += viewers;
+                anonymous = anonymous.saturating_add(viewers);
+            }
+        }
+        self.anonymous.store(anonymous, Relaxed);
+    }
+
+    fn forget_oldest_departed(&self) {
+        let departed = self.departed.pin();
+        let excess = departed.len().saturating_sub(self.config.max_departed);
+        if excess > 0 {
+            let mut by_age: Vec<(Time, SessionId)> =
+                departed.iter().map(|(id, at)| (*at, id.clone())).collect();
+            by_age.sort();
+            for (_, id) in by_age.into_iter().take(excess) {
+                departed.remove(&id);
+            }
+        }
+    }
+
+    fn publish(&self, tallies: Tallies) {
+        let mut sessions: BTreeMap<&StreamName, u32> = BTreeMap::new();
+        let before = self.tallies.load();
+        // Streams that have lost their last viewer are told so once.
+        sessions.extend(before.iter().map(|tally| (&tally.stream, 0)));
+        for ((stream, ..), viewers) in &tallies {
+            *sessions.entry(stream).or_default() += viewers;
+        }
+        for (stream, viewers) in sessions {
+            metrics::sessions(stream, viewers);
+        }
+        let tallies = tallies
+            .into_iter()
+            .map(|((stream, region, class), viewers)| Tally { stream, region, class, viewers })
+            .collect();
+        self.tallies.store(Arc::new(tallies));
+    }
+}

@@ -1,0 +1,301 @@
+//! The census' rules on a clock that the test turns, and lines over real sockets.
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use super::*;
+
+const TARGET: Duration = Duration::from_secs(2);
+
+fn at(ms: u64) -> Time {
+    Time::from_millis(ms)
+}
+
+fn census_of(kind: Kind, capacity: u32, config: Config) -> Arc<Census> {
+    let server = match kind {
+        Kind::Primary => ServerId::primary(),
+        Kind::Relay => ServerId::of_relay("127.0.0.2").unwrap(),
+    };
+    Arc::new(Census::new(Place { server, kind, region: Region::fallback(), capacity }, config))
+}
+
+fn census() -> Arc<Census> {
+    census_of(Kind::Primary, 1_000, Config::default())
+}
+
+fn session(id: &str, class: Class) -> Session {
+    Session {
+        id: id.parse().unwrap(),
+        stream: "live".parse().unwrap(),
+        region: "eu".parse().unwrap(),
+        class,
+        server: ServerId::primary(),
+        expires_unix: 0,
+    }
+}
+
+/// A line without a socket, which keeps nobody alive.
+fn no_line() -> Line {
+    Line::without_socket()
+}
+
+fn asks(census: &Census, session: &Session, rendition: &str, ms: u64) -> Result<(), Full> {
+    asks_on(census, session, rendition, &no_line(), ms)
+}
+
+fn asks_on(census: &Census, session: &Session, rendition: &str, line: &Line, ms: u64) -> Result<(), Full> {
+    let asked = Asked { stream: &session.stream, rendition, target_duration: TARGET, ended: false };
+    census.reloaded(session, asked, line, at(ms))
+}
+
+fn viewers(census: &Census, ms: u64) -> u32 {
+    census.sweep(at(ms));
+    census.tallies().iter().map(|tally| tally.viewers).sum()
+}
+
+#[test]
+fn a_session_counts_from_its_second_reload() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    asks(&census, &viewer, "v0", 0).unwrap();
+    assert_eq!(viewers(&census, 100), 0);
+    asks(&census, &viewer, "v0", 500).unwrap();
+    assert_eq!(viewers(&census, 600), 1);
+    assert_eq!(census.opened_total(), 1);
+}
+
+#[test]
+fn a_session_counts_after_one_target_duration() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    asks(&census, &viewer, "v0", 0).unwrap();
+    assert_eq!(viewers(&census, 1_999), 0);
+    assert_eq!(viewers(&census, 2_000), 1);
+}
+
+#[test]
+fn audio_and_video_of_a_session_are_one_and_its_first_look_at_both_is_no_second_reload() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    asks(&census, &viewer, "v0", 0).unwrap();
+    asks(&census, &viewer, "audio", 10).unwrap();
+    assert_eq!(viewers(&census, 100), 0);
+    asks(&census, &viewer, "v0", 1_000).unwrap();
+    asks(&census, &viewer, "audio", 1_010).unwrap();
+    assert_eq!(viewers(&census, 1_100), 1);
+}
+
+#[test]
+fn a_session_ends_after_the_longer_of_five_seconds_and_two_and_a_half_target_durations() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    asks(&census, &viewer, "v0", 0).unwrap();
+    assert_eq!((viewers(&census, 5_000), viewers(&census, 5_001)), (1, 0));
+    let long = Asked {
+        stream: &viewer.stream,
+        rendition: "v0",
+        target_duration: Duration::from_secs(6),
+        ended: false,
+    };
+    census.reloaded(&viewer, long, &no_line(), at(10_000)).unwrap();
+    assert_eq!((viewers(&census, 25_000), viewers(&census, 25_001)), (1, 0));
+    assert_eq!(census.present.load(Relaxed), 0);
+}
+
+#[test]
+fn a_session_of_a_stream_that_has_an_end_is_kept_for_a_minute() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    let asked = Asked { stream: &viewer.stream, rendition: "v0", target_duration: TARGET, ended: true };
+    census.reloaded(&viewer, asked, &no_line(), at(0)).unwrap();
+    assert_eq!((viewers(&census, 60_000), viewers(&census, 60_001)), (1, 0));
+}
+
+#[test]
+fn counts_are_by_stream_region_and_class() {
+    let census = census();
+    for (id, class) in [("a", Class::Steers), ("b", Class::Redirects), ("c", Class::Steers)] {
+        asks(&census, &session(id, class), "v0", 0).unwrap();
+    }
+    assert_eq!(viewers(&census, 2_000), 3);
+    let tally = |class, viewers| Tally {
+        stream: "live".parse().unwrap(),
+        region: "eu".parse().unwrap(),
+        class,
+        viewers,
+    };
+    assert_eq!(*census.tallies(), [tally(Class::Steers, 2), tally(Class::Redirects, 1)]);
+}
+
+#[test]
+fn newcomers_beyond_the_capacity_are_refused_and_who_plays_goes_on() {
+    let census = census_of(Kind::Primary, 1, Config::default());
+    let (first, second) = (session("a", Class::Steers), session("b", Class::Steers));
+    asks(&census, &first, "v0", 0).unwrap();
+    assert_eq!(census.admit(&first.id), Ok(()));
+    assert_eq!(census.admit(&second.id), Err(Full(1)));
+    assert_eq!(asks(&census, &second, "v0", 10), Err(Full(1)));
+    asks(&census, &first, "v0", 20).unwrap();
+    assert_eq!((viewers(&census, 100), census.refused_total()), (1, 2));
+    census.sweep(at(6_000));
+    assert_eq!(census.admit(&second.id), Ok(()));
+}
+
+#[test]
+fn who_began_to_count_elsewhere_is_dropped_and_is_a_newcomer_if_he_asks_again() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    asks(&census, &viewer, "v0", 0).unwrap();
+    assert_eq!(viewers(&census, 2_000), 1);
+    census.moved(&[viewer.id.clone(), "stranger".parse().unwrap()], at(2_500));
+    assert_eq!((viewers(&census, 2_500), census.departed_total()), (0, 1));
+    assert_eq!(census.take_arrived(), []);
+    asks(&census, &viewer, "v0", 3_000).unwrap();
+    asks(&census, &viewer, "v0", 4_000).unwrap();
+    assert_eq!(viewers(&census, 4_000), 1);
+    assert_eq!(census.take_arrived(), std::slice::from_ref(&viewer.id), "its return is reported");
+    assert_eq!(census.take_arrived(), [], "once");
+}
+
+#[test]
+fn who_was_given_to_another_server_is_reported_when_he_begins_to_count() {
+    let (census, mut viewer) = (census(), session("a", Class::Steers));
+    viewer.server = ServerId::of_relay("127.0.0.9").unwrap();
+    asks(&census, &viewer, "v0", 0).unwrap();
+    census.sweep(at(100));
+    assert_eq!(census.take_arrived(), []);
+    census.sweep(at(2_000));
+    assert_eq!(census.take_arrived(), [viewer.id]);
+}
+
+#[test]
+fn who_is_answered_by_a_307_counts_no_longer_here_and_at_once_at_the_relay() {
+    let (primary, viewer) = (census(), session("a", Class::Redirects));
+    asks(&primary, &viewer, "v0", 0).unwrap();
+    assert_eq!(viewers(&primary, 2_000), 1);
+    primary.handed_on(&viewer.id, at(2_100));
+    assert_eq!(viewers(&primary, 2_100), 0);
+    let relay = census_of(Kind::Relay, 10, Config::default());
+    asks(&relay, &viewer, "v0", 0).unwrap();
+    assert_eq!(viewers(&relay, 0), 1);
+}
+
+#[test]
+fn reloads_without_a_token_are_counted_by_their_rate_in_the_servers_region() {
+    let census = census();
+    let stream: StreamName = "live".parse().unwrap();
+    let asked = Asked { stream: &stream, rendition: "v0", target_duration: TARGET, ended: false };
+    for ms in (0..20_000).step_by(100) {
+        // 20 viewers, each every 2 s.
+        census.reloaded_unknown(asked);
+        if ms % 500 == 0 {
+            census.sweep(at(ms));
+        }
+    }
+    let tallies = census.tallies();
+    assert_eq!((tallies.len(), tallies[0].class, &tallies[0].region), (1, Class::Fixed, &Region::fallback()));
+    assert!((19..=21).contains(&tallies[0].viewers), "{tallies:?}");
+    census.sweep(at(20_100));
+    assert_eq!(viewers(&census, 26_000), 0);
+}
+
+#[test]
+fn sessions_beyond_the_table_are_counted_by_their_rate() {
+    let census = census_of(Kind::Primary, 100, Config { max_sessions: 2, ..Config::default() });
+    for ms in (0..10_000).step_by(2_000) {
+        for id in ["a", "b", "c", "d"] {
+            asks(&census, &session(id, Class::Steers), "v0", ms).unwrap();
+        }
+        census.sweep(at(ms));
+    }
+    assert_eq!(viewers(&census, 10_000), 4);
+}
+
+#[test]
+fn nothing_is_left_when_all_have_gone() {
+    let census = census();
+    for id in 0..500 {
+        asks(&census, &session(&format!("s{id}"), Class::Steers), "v0", 0).unwrap();
+    }
+    assert_eq!(viewers(&census, 2_000), 500);
+    census.moved(&[session("s7", Class::Steers).id], at(2_000));
+    assert_eq!(viewers(&census, 5_001), 0);
+    assert_eq!((census.present.load(Relaxed), census.records.len()), (0, 0));
+    assert!(census.tallies().is_empty());
+}
+
+#[test]
+fn the_departed_are_bounded_and_the_oldest_forgotten_first() {
+    let census = census_of(Kind::Primary, 100, Config { max_departed: 2, ..Config::default() });
+    for (index, id) in ["a", "b", "c"].into_iter().enumerate() {
+        let viewer = session(id, Class::Redirects);
+        asks(&census, &viewer, "v0", 0).unwrap();
+        census.handed_on(&viewer.id, at(index as u64));
+    }
+    census.sweep(at(10));
+    let departed = census.departed.pin();
+    assert!(departed.len() == 2 && !departed.contains_key(&"a".parse::<SessionId>().unwrap()));
+}
+
+#[test]
+fn it_is_quiet_when_nobody_has_asked_for_as_long_as_a_session_lives() {
+    let census = census();
+    assert!(census.is_quiet(at(0)));
+    census.asked(at(1_000));
+    assert_eq!((census.is_quiet(at(6_000)), census.is_quiet(at(6_001))), (false, true));
+}
+
+async fn sockets() -> (Arc<TcpStream>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connecting = TcpStream::connect(listener.local_addr().unwrap());
+    let (peer, accepted) = tokio::join!(connecting, listener.accept());
+    (Arc::new(accepted.unwrap().0), peer.unwrap())
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_alive_for_as_long_as_it_takes_bytes_and_no_longer() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    let (socket, mut peer) = sockets().await;
+    let connected = Connected::new(&census, &socket);
+    asks_on(&census, &viewer, "v0", connected.line(), 0).unwrap();
+    // Write until the system takes no more: the peer reads nothing yet.
+    let chunk = vec![0_u8; 1 << 20];
+    socket.writable().await.unwrap();
+    while let Ok(written) = socket.try_write(&chunk) {
+        connected.line().wrote(written);
+    }
+    let queued = || crate::sys::unacknowledged(&socket).unwrap();
+    let mut now = 4_000;
+    assert_eq!(viewers(&census, now), 1);
+    let mut piece = vec![0_u8; 64 << 10];
+    for _ in 0..3 {
+        let before = queued();
+        assert!(before > 0, "the system has taken more than the peer will read");
+        while queued() == before {
+            peer.read_exact(&mut piece).await.unwrap();
+        }
+        now += 4_000;
+        assert_eq!(viewers(&census, now), 1, "it takes bytes at {now}");
+    }
+    assert_eq!(viewers(&census, now + 5_001), 0, "it takes none any more");
+}
+
+#[tokio::test]
+async fn a_reader_that_waits_for_our_upstream_is_alive() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    let (socket, _peer) = sockets().await;
+    let connected = Connected::new(&census, &socket);
+    asks_on(&census, &viewer, "v0", connected.line(), 0).unwrap();
+    let waiting = connected.line().wait();
+    assert_eq!(viewers(&census, 30_000), 1);
+    drop(waiting);
+    assert_eq!(viewers(&census, 35_001), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_leaves_nothing_behind() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    let (socket, mut peer) = sockets().await;
+    let connected = Connected::new(&census, &socket);
+    asks_on(&census, &viewer, "v0", connected.line(), 0).unwrap();
+    peer.shutdown().await.unwrap();
+    drop((connected, socket));
+    assert_eq!(census.lines.len(), 0);
+    assert_eq!(viewers(&census, 5_001), 0);
+}
