@@ -12,11 +12,13 @@ pub mod drain;
 pub mod fleet;
 pub mod name;
 pub mod phase;
+pub mod placement;
 pub mod redirects;
 pub mod routing;
 pub mod scaling;
 pub mod session;
 pub mod settings;
+pub mod steering;
 pub mod target;
 pub mod time;
 

@@ -122,10 +122,13 @@ impl ServerId {
 }
 
 impl Region {
+    /// The name of the region of viewers of whom nothing else is known.
+    pub const FALLBACK: &'static str = "default";
+
     /// The region of viewers of whom nothing else is known.
     #[must_use]
     pub fn fallback() -> Self {
-        Self("default".into())
+        Self(Self::FALLBACK.into())
     }
 }
 

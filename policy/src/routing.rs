@@ -32,6 +32,29 @@ pub struct Routing {
     pub regions: BTreeMap<Region, RegionRoute>,
 }
 
+impl Routing {
+    /// The server called `id`.
+    #[must_use]
+    pub fn server(&self, id: &ServerId) -> Option<&Route> {
+        self.servers.iter().find(|route| route.id == *id)
+    }
+
+    /// Viewers seen, of all regions.
+    #[must_use]
+    pub fn viewers(&self) -> u32 {
+        self.regions.values().map(|region| region.demand).fold(0, u32::saturating_add)
+    }
+
+    /// The region that viewers of `region` count for, and what is known of it: one that is not followed counts as the
+    /// fallback.
+    #[must_use]
+    pub fn region<'a>(&'a self, region: &'a Region) -> (&'a Region, Option<&'a RegionRoute>) {
+        let followed = self.regions.get_key_value(region);
+        let followed = followed.or_else(|| self.regions.get_key_value(Region::FALLBACK));
+        followed.map_or((region, None), |(region, route)| (region, Some(route)))
+    }
+}
+
 /// A host known before a relay runs there; its id is the pathway id of whichever relay does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
