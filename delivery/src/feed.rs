@@ -41,6 +41,18 @@ pub trait Feed: Send + Sync + 'static {
     /// # Errors
     /// See [`Error`].
     fn object(&self, resource: &Resource<'_>) -> impl Future<Output = Result<Object, Error>> + Send;
+
+    /// How it goes with what this server takes the streams from.
+    fn health(&self) -> Health;
+}
+
+/// How it goes with an upstream or a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the last request was answered as it should be.
+    pub healthy: bool,
+    /// Requests that were not, since the start of the process.
+    pub failures_total: u64,
 }
 
 /// A stream as its server knows it.

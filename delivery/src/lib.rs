@@ -11,3 +11,4 @@ pub mod metrics;
 pub mod object;
 pub mod situation;
 mod sys;
+pub mod upstream;

@@ -1,0 +1,191 @@
+//! Requests to the one server that the directive names, proven by a pass, counted and bounded.
+//!
+//! Nothing else is ever asked: no redirect is followed and no proxy of the environment is used.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, header};
+use policy::ServerId;
+use reqwest::{Client as Http, RequestBuilder, Response};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use url::Url;
+
+use super::Config;
+use crate::{
+    clock::unix_now,
+    feed::Health,
+    metrics::{FetchResult, upstream_fetch},
+    object::FetchError,
+    situation::Board,
+};
+
+/// The header by which a relay proves itself to its upstream.
+pub const PASS_HEADER: &str = "spillway-relay";
+
+/// How long a pass holds. Each request has a new one; the hour is for clocks that differ.
+const PASS_LIFE: Duration = Duration::from_secs(3600);
+
+/// The way to the upstream.
+pub(super) struct Client {
+    http: Http,
+    id: ServerId,
+    board: Arc<Board>,
+    places: Arc<Semaphore>,
+    answer_timeout: Duration,
+    max_playlist_bytes: usize,
+    failing: AtomicBool,
+    failures_total: AtomicU64,
+}
+
+impl Client {
+    pub(super) fn new(id: ServerId, board: Arc<Board>, config: &Config) -> Result<Self, reqwest::Error> {
+        let http = Http::builder()
+            .connect_timeout(config.connect_timeout)
+            .pool_max_idle_per_host(config.max_idle_connections)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true)
+            .build()?;
+        Ok(Self {
+            http,
+            id,
+            board,
+            places: Arc::new(Semaphore::new(config.max_requests)),
+            answer_timeout: config.answer_timeout,
+            max_playlist_bytes: config.max_playlist_bytes,
+            failing: AtomicBool::new(false),
+            failures_total: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn health(&self) -> Health {
+        Health {
+            healthy: !self.failing.load(Ordering::Relaxed),
+            failures_total: self.failures_total.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A playlist, and where it was read, after at most `held` that the upstream was asked to hold it.
+    pub(super) async fn playlist(&self, path: &str, held: Duration) -> Result<(Bytes, Url), FetchError> {
+        let base = self.upstream()?;
+        let read = async {
+            let url = absolute(&base, path)?;
+            let response = self.answer(self.request(url.clone())).await?;
+            Ok((self.body(response).await?, url))
+        };
+        let answer = tokio::select! {
+            answer = timeout(held + self.answer_timeout, read) => {
+                answer.unwrap_or_else(|_| Err(FetchError::Failed("no answer in time".to_owned())))
+            }
+            () = self.upstream_leaves(&base) => {
+                return Err(FetchError::Failed("the directive names another upstream now".to_owned()));
+            }
+        };
+        upstream_fetch(answer.as_ref().err().map_or(FetchResult::Ok, FetchResult::of));
+        self.note(answer.as_ref().err());
+        answer
+    }
+
+    /// The answer to a request for an object from byte `offset` on, with its place among the requests.
+    pub(super) async fn object(
+        &self,
+        path: &str,
+        offset: u64,
+    ) -> Result<(Response, OwnedSemaphorePermit), FetchError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| FetchError::Busy)?;
+        let mut request = self.request(absolute(&self.upstream()?, path)?);
+        if offset > 0 {
+            request = request.header(header::RANGE, format!("bytes={offset}-"));
+        }
+        let answer = self.answer(request).await;
+        self.note(answer.as_ref().err());
+        Ok((answer?, place))
+    }
+
+    /// Counts a failure; an upstream that says that something is gone is well.
+    pub(super) fn note(&self, error: Option<&FetchError>) {
+        let failed = matches!(error, Some(FetchError::Failed(_)));
+        self.failing.store(failed, Ordering::Relaxed);
+        if failed {
+            self.failures_total.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn upstream(&self) -> Result<Arc<str>, FetchError> {
+        self.board
+            .now()
+            .upstream
+            .clone()
+            .ok_or_else(|| FetchError::Failed("the traffic manager has named none yet".to_owned()))
+    }
+
+    /// Becomes ready when a directive names another upstream than `base`.
+    async fn upstream_leaves(&self, base: &Arc<str>) {
+        let mut changes = self.board.changes();
+        while self.board.now().upstream.as_ref() == Some(base) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn request(&self, url: Url) -> RequestBuilder {
+        let request = self.http.get(url);
+        match &self.board.now().keys {
+            Some(keys) => {
+                let expires_unix = unix_now() + PASS_LIFE.as_secs();
+                request.header(PASS_HEADER, keys.sign_pass(&self.id, expires_unix))
+            }
+            None => request,
+        }
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, FetchError> {
+        let response = request.send().await.map_err(|error| FetchError::Failed(reason(&error)))?;
+        match response.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(FetchError::Gone),
+            status => Err(FetchError::Failed(format!("it answered {status}"))),
+        }
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Bytes, FetchError> {
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(piece)) if body.len() + piece.len() <= self.max_playlist_bytes => {
+                    body.extend_from_slice(&piece);
+                }
+                Ok(Some(_)) => return Err(FetchError::TooLarge("upstream.max_playlist_bytes")),
+                Ok(None) => return Ok(body.freeze()),
+                Err(error) => return Err(FetchError::Failed(reason(&error))),
+            }
+        }
+    }
+}
+
+fn absolute(base: &str, path: &str) -> Result<Url, FetchError> {
+    let text = format!("{base}{path}");
+    text.parse().map_err(|error| FetchError::Failed(format!("{text:?} is no URL: {error}")))
+}
+
+/// What went wrong, down to its cause: reqwest's own text stops at "error sending request".
+pub(super) fn reason(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
