@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
-use policy::{Phase, Region, ServerId, StreamName, session::Keys};
+use policy::{Phase, Region, ServerId, StreamName, redirects::RedirectQuota, session::Keys};
 use tokio::sync::watch;
 
 /// How often to report before a directive has said so; DESIGN's default.
@@ -31,6 +31,8 @@ pub struct Situation {
     pub primary: Option<Origin>,
     /// Where players that steer ask, without a query.
     pub steering_url: Option<Arc<str>>,
+    /// To a primary: how it shares out viewers whose players do not steer.
+    pub redirects: Vec<RedirectQuota>,
     /// The fleet's slots.
     pub pathways: Vec<Pathway>,
     /// What tokens and passes are signed with, once a manager has said.
@@ -72,6 +74,7 @@ impl Situation {
             upstream: None,
             primary: None,
             steering_url: None,
+            redirects: Vec::new(),
             pathways: Vec::new(),
             keys: None,
             report_interval: REPORT_INTERVAL,

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use policy::{
     InvalidName, Phase, SessionId, StreamName,
-    routing::Kind,
+    redirects::{RedirectQuota, RelayQuota},
+    routing::{Kind, Slot},
     session::{Key, Keys},
 };
 use proto::v1::{self, attach_request::Message};
@@ -97,6 +98,7 @@ pub(super) fn situation(directive: v1::Directive, phase: Phase) -> Result<Situat
             None => None,
         },
         steering_url: filled(directive.steering_url),
+        redirects: directive.redirects.into_iter().map(redirects).collect::<Result<_, _>>()?,
         pathways: directive.pathways.into_iter().map(pathway).collect::<Result<_, _>>()?,
         keys: keys(&directive.session_keys)?,
         report_interval: interval.max(SHORTEST_REPORT_INTERVAL),
@@ -147,6 +149,18 @@ fn keys(keys: &[v1::SessionKey]) -> Result<Option<Arc<Keys>>, InvalidDirective> 
         return Err(InvalidDirective::Keys);
     }
     Ok(Some(Arc::new(Keys::new(read(current)?, other.map(read).transpose()?))))
+}
+
+fn redirects(quota: v1::RedirectQuota) -> Result<RedirectQuota, InvalidName> {
+    let relay = |relay: v1::RelayQuota| {
+        let slot = Slot { id: relay.id.parse()?, base_url: relay.base_url.into() };
+        Ok(RelayQuota { relay: slot, viewers: relay.viewers })
+    };
+    Ok(RedirectQuota {
+        region: quota.region.parse()?,
+        keep: quota.keep,
+        relays: quota.relays.into_iter().map(relay).collect::<Result<_, InvalidName>>()?,
+    })
 }
 
 fn pathway(pathway: v1::Pathway) -> Result<Pathway, InvalidName> {
