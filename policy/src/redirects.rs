@@ -8,7 +8,7 @@
 mod book;
 
 pub use self::book::{Book, Limits};
-use crate::{Region, routing::Slot};
+use crate::{Region, routing::Slot, target::split};
 
 /// How many sessions of class `redirects` of a region a primary keeps, and where the others go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,32 +41,24 @@ pub struct Crowd {
     pub primary_target: u32,
 }
 
+impl Crowd {
+    /// How many of class `redirects` the primary carries beside the `fixed`.
+    #[must_use]
+    pub fn kept(&self) -> u32 {
+        self.primary_target.saturating_sub(self.fixed).min(self.redirects)
+    }
+}
+
 /// Shares out a region's viewers of class `redirects`: first those that the primary carries beside the `fixed`, then each
 /// relay's part of the rest, by its target and never above it. Who finds no place at a relay stays at the primary.
 #[must_use]
 pub fn quota(region: &Region, crowd: Crowd, relay_targets: &[(Slot, u32)]) -> RedirectQuota {
-    let carried = crowd.primary_target.saturating_sub(crowd.fixed).min(crowd.redirects);
     let targets: Vec<u32> = relay_targets.iter().map(|(_, target)| *target).collect();
-    let shares = split(crowd.redirects - carried, &targets);
+    let shares = split(crowd.redirects - crowd.kept(), &targets);
     let keep = crowd.redirects - shares.iter().sum::<u32>();
     let relays = relay_targets.iter().zip(shares);
     let relays = relays.map(|((relay, _), viewers)| RelayQuota { relay: relay.clone(), viewers }).collect();
     RedirectQuota { region: region.clone(), keep, relays }
-}
-
-/// `amount` in parts as large as `weights`, none above its weight; what is left over goes to the first.
-fn split(amount: u32, weights: &[u32]) -> Vec<u32> {
-    let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
-    let amount = u64::from(amount).min(total);
-    let mut before = (0, 0);
-    let parts = weights.iter().map(|weight| {
-        let reached = before.0 + u64::from(*weight);
-        let given = (amount * reached).div_ceil(total.max(1));
-        let part = given - before.1;
-        before = (reached, given);
-        u32::try_from(part).unwrap_or(u32::MAX)
-    });
-    parts.collect()
 }
 
 #[cfg(test)]

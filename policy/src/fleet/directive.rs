@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Phase, Region, ServerId, StreamName, routing::Slot};
+use crate::{Phase, Region, StreamName, redirects::RedirectQuota, routing::Slot};
 
 /// What one server shall be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,28 +35,6 @@ pub struct Content {
     pub pathways: Vec<Pathway>,
     /// How often to report.
     pub report_interval: Duration,
-}
-
-/// How many sessions of class `redirects` of a region a primary keeps, and where the others go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedirectQuota {
-    /// Of which region.
-    pub region: Region,
-    /// How many the primary keeps.
-    pub keep: u32,
-    /// How many each relay gets.
-    pub relays: Vec<RelayQuota>,
-}
-
-/// How many sessions of class `redirects` a relay gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RelayQuota {
-    /// Which relay.
-    pub id: ServerId,
-    /// Where it is.
-    pub base_url: Arc<str>,
-    /// How many.
-    pub viewers: u32,
 }
 
 /// A slot and where it is.

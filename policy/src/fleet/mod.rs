@@ -39,7 +39,7 @@ use std::{
 };
 
 pub use command::{Command, LaunchSpec};
-pub use directive::{Content, Directive, Pathway, RedirectQuota, RelayQuota};
+pub use directive::{Content, Directive, Pathway};
 pub use observation::{Count, Hello, Inventory, Observation, Offer, Report, StreamState};
 pub use refusal::Refusal;
 pub use region::RegionState;

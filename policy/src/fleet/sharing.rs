@@ -5,10 +5,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Fleet, RedirectQuota, RegionState, RelayQuota, Server};
+use super::{Fleet, RegionState, Server};
 use crate::{
     Class, Phase, Region, ServerId, Time,
-    routing::Kind,
+    redirects::{self, Crowd, RedirectQuota},
+    routing::{Kind, Slot},
     target::{Share, primary_deadband, ramped, relay_deadband, split},
 };
 
@@ -129,39 +130,25 @@ impl Fleet {
     }
 
     fn redirect_quota(&self, primary: &Server, region: &Region) -> Option<RedirectQuota> {
-        let sessions = primary.redirect_sessions(region);
-        if sessions == 0 {
-            return None;
-        }
-        let keep = primary.redirects_kept(region);
+        let crowd = primary.crowd(region);
         let taking = |server: &&Server| server.phase == Phase::Serving && server.kind == Kind::Relay;
-        let relays: Vec<&Server> = self.servers.values().filter(taking).collect();
-        let targets: Vec<u32> =
-            relays.iter().map(|relay| relay.target.get(region).copied().unwrap_or(0)).collect();
-        let parts = split(sessions - keep, &targets);
-        let given: u32 = parts.iter().sum();
-        let quota = |(relay, viewers): (&Server, u32)| RelayQuota {
-            id: relay.id.clone(),
-            base_url: Arc::clone(&relay.base_url),
-            viewers,
-        };
-        let relays = relays.into_iter().zip(parts).filter(|(_, viewers)| *viewers > 0).map(quota).collect();
-        Some(RedirectQuota { region: region.clone(), keep: sessions - given, relays })
+        let slot = |relay: &Server| Slot { id: relay.id.clone(), base_url: Arc::clone(&relay.base_url) };
+        let relays = self.servers.values().filter(taking);
+        let relays = relays.map(|relay| (slot(relay), relay.target.get(region).copied().unwrap_or(0)));
+        (crowd.redirects > 0).then(|| redirects::quota(region, crowd, &relays.collect::<Vec<_>>()))
     }
 }
 
 impl Server {
-    /// Sessions of class `redirects` of a region, here or handed to relays.
-    fn redirect_sessions(&self, region: &Region) -> u32 {
+    /// The region's viewers that cannot be told to move, wherever they play, and what carries them.
+    fn crowd(&self, region: &Region) -> Crowd {
+        let of_class = |class| self.viewers.of_class(region, class);
         let handed = self.redirected.get(region).copied().unwrap_or(0);
-        self.viewers.of_class(region, Class::Redirects).saturating_add(handed)
-    }
-
-    /// How many of them stay at the primary: as far as its target goes after those that cannot leave.
-    fn redirects_kept(&self, region: &Region) -> u32 {
-        let target = self.target.get(region).copied().unwrap_or(0);
-        let fixed = self.viewers.of_class(region, Class::Fixed);
-        target.saturating_sub(fixed).min(self.redirect_sessions(region))
+        Crowd {
+            fixed: of_class(Class::Fixed),
+            redirects: of_class(Class::Redirects).saturating_add(handed),
+            primary_target: self.target.get(region).copied().unwrap_or(0),
+        }
     }
 
     /// Viewers of a region that can be told to play from elsewhere.
@@ -171,8 +158,8 @@ impl Server {
 
     fn told_to_stay_at_primary(&self, region: &Region) -> u32 {
         let target = self.target.get(region).copied().unwrap_or(0);
-        let others = self.viewers.of_class(region, Class::Fixed) + self.redirects_kept(region);
-        target.saturating_sub(others) + primary_deadband(target)
+        let crowd = self.crowd(region);
+        target.saturating_sub(crowd.fixed + crowd.kept()) + primary_deadband(target)
     }
 
     fn told_to_stay_at_relay(&self, region: &Region) -> u32 {
