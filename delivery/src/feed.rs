@@ -66,6 +66,8 @@ pub struct Stream {
     pub live: bool,
     /// Whether its first window is there.
     pub ready: bool,
+    /// What is the same in all viewers' multivariant playlists, once it is known.
+    pub template: Option<Arc<Template>>,
 }
 
 /// A media playlist, ready to send: the same bytes on every server and for every session.

@@ -172,6 +172,7 @@ impl Pulled {
             target_duration: any.as_ref().map_or(PRESUMED_TARGET, |any| any.playlist.target_duration),
             live: any.as_ref().is_none_or(|any| !any.playlist.ended),
             ready: self.ladder.peek().is_some(),
+            template: self.ladder.peek().map(|template| Arc::clone(&*template)),
         }
     }
 }

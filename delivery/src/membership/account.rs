@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use policy::{Class, Region, ServerId, SessionId, StreamName, routing::Kind};
+use policy::{Region, ServerId, SessionId, StreamName, routing::Kind};
+
+pub use crate::census::Tally;
 
 /// Who a server is. It does not change while the server is attached.
 #[derive(Debug, Clone)]
@@ -50,19 +52,6 @@ pub struct Account {
     pub arrived: Vec<SessionId>,
     /// Whether nobody has asked anything for 2.5 target durations.
     pub quiet: bool,
-}
-
-/// Viewers of one stream, one region and one class.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tally {
-    /// What they watch.
-    pub stream: StreamName,
-    /// The region of their tokens.
-    pub region: Region,
-    /// What their players can do.
-    pub class: Class,
-    /// How many they are.
-    pub viewers: u32,
 }
 
 /// A stream as this server holds it.
