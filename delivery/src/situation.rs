@@ -57,8 +57,8 @@ pub struct Pathway {
     pub id: ServerId,
     /// Scheme, host and port, without a path or a trailing slash.
     pub base_url: Arc<str>,
-    /// Where it stands.
-    pub region: Region,
+    /// Where it stands; none where it is near everybody.
+    pub region: Option<Region>,
 }
 
 impl Situation {

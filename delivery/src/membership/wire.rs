@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use policy::{
-    InvalidName, Phase, SessionId, StreamName,
+    InvalidName, Phase, Region, SessionId, StreamName,
     redirects::{RedirectQuota, RelayQuota},
     routing::{Kind, Slot},
     session::{Key, Keys},
@@ -164,10 +164,11 @@ fn redirects(quota: v1::RedirectQuota) -> Result<RedirectQuota, InvalidName> {
 }
 
 fn pathway(pathway: v1::Pathway) -> Result<Pathway, InvalidName> {
+    let region = Some(pathway.region).filter(|region| !region.is_empty());
     Ok(Pathway {
         id: pathway.id.parse()?,
         base_url: pathway.base_url.into(),
-        region: pathway.region.parse()?,
+        region: region.map(Region::try_from).transpose()?,
     })
 }
 
