@@ -14,6 +14,7 @@ pub mod name;
 pub mod phase;
 pub mod placement;
 pub mod redirects;
+pub mod region_map;
 pub mod routing;
 pub mod scaling;
 pub mod session;
