@@ -74,6 +74,11 @@ impl Threshold {
         self.below_since.map(|since| since + hold)
     }
 
+    /// Takes the region for one that is over: relays were found serving in it.
+    pub fn assume_over(&mut self) {
+        *self = Self { over: true, below_since: None };
+    }
+
     /// Starts the hold anew: what was counted until now is not to be relied upon.
     pub fn restart_hold(&mut self) {
         self.below_since = None;

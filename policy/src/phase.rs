@@ -87,10 +87,8 @@ impl Phase {
             Self::Requested => matches!(self, Self::Failed | Self::Retired | Self::Lost),
             Self::Starting => matches!(self, Self::Requested),
             Self::Failed => matches!(self, Self::Requested | Self::Starting),
-            Self::Standby | Self::Warming | Self::Serving => true,
-            Self::Draining => !matches!(self, Self::Requested | Self::Failed),
-            Self::Suspect => self.is_attached(),
-            Self::Lost => self.is_attached(),
+            Self::Standby | Self::Warming | Self::Serving | Self::Draining => true,
+            Self::Suspect | Self::Lost => self.is_attached(),
             Self::Retired => !matches!(self, Self::Retired),
         }
     }

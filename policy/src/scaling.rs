@@ -68,6 +68,11 @@ impl Wanted {
         self.relays
     }
 
+    /// So many relays were found serving: fewer are wanted only after the hold.
+    pub fn assume(&mut self, relays: u32) {
+        *self = Self { relays: self.relays.max(relays), fewer_since: None };
+    }
+
     /// The region is not over any more: its own hold has passed.
     pub fn reset(&mut self, relays: u32) {
         *self = Self { relays, fewer_since: None };

@@ -27,7 +27,7 @@ pub struct Settings {
     pub cooldown: Duration,
     /// How long a drain may take. 120 s: players that never ask again are cut off then, and start again elsewhere.
     pub drain_deadline: Duration,
-    /// The longest TTL of a steering answer: a drain cannot be shorter, for nobody could hear of it. 12 s: 10 s and a fifth.
+    /// The longest TTL of a steering answer: a drain cannot be shorter, for nobody could hear of it. 60 s: what [`crate::steering::Pace`] says.
     pub longest_steering_ttl: Duration,
     /// Viewers moved in a second, as a part of what the serving fleet can hold. 0.05: nobody herds onto a relay.
     pub drain_pace: f64,
@@ -105,7 +105,7 @@ impl Default for Settings {
             hold: Duration::from_secs(10),
             cooldown: Duration::from_secs(30),
             drain_deadline: Duration::from_secs(120),
-            longest_steering_ttl: Duration::from_secs(12),
+            longest_steering_ttl: Duration::from_secs(60),
             drain_pace: 0.05,
             launch_timeout: Duration::from_secs(60),
             launch_backoff: Duration::from_secs(1),
@@ -335,6 +335,6 @@ mod tests {
     #[test]
     fn a_drain_outlasts_every_steering_answer_handed_out() {
         let settings = Settings { drain_deadline: Duration::from_secs(5), ..Settings::default() };
-        assert_eq!(settings.drain_deadline_for(Duration::from_secs(2)), Duration::from_secs(18));
+        assert_eq!(settings.drain_deadline_for(Duration::from_secs(2)), Duration::from_secs(66));
     }
 }

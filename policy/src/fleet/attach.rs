@@ -45,7 +45,24 @@ impl Fleet {
         }
         let serving = relay && matches!(found, Phase::Serving | Phase::Warming | Phase::Draining);
         self.decide_about(&id, Action::Attach, if serving { Reason::FoundServing } else { Reason::Attached });
+        if serving {
+            self.find_serving(&id);
+        }
         Ok(())
+    }
+
+    /// A relay turned out to serve: its region had a crowd, and has it until the hold says otherwise.
+    pub(super) fn find_serving(&mut self, id: &ServerId) {
+        let Some(server) = self.servers.get(id).filter(|server| server.desired == Phase::Serving) else {
+            return;
+        };
+        let region = server.region.clone();
+        let relays = u32::try_from(self.active(&region).count()).unwrap_or(u32::MAX);
+        let (_, most) = self.settings.bounds_of(&region);
+        if let Some(state) = self.regions.get_mut(&region) {
+            state.passed.assume_over();
+            state.wanted.assume(relays.min(most));
+        }
     }
 
     fn check(&self, hello: &Hello) -> Result<(), Refusal> {

@@ -64,7 +64,7 @@ impl Fleet {
     }
 
     /// Of the region's relays being drained, the one with the most viewers.
-    pub(super) fn drain_to_call_back(&self, region: &Region) -> Option<ServerId> {
+    fn drain_to_call_back(&self, region: &Region) -> Option<ServerId> {
         let drained = |server: &&Server| {
             server.desired == Phase::Draining && server.is_heard() && !server.held && server.region == *region
         };

@@ -110,9 +110,9 @@ impl Fleet {
         server.redirected.clear();
         server.target.clear();
         server.drain = None;
-        server.desired = Phase::Standby;
         server.enter(Phase::Lost, now);
         if server.kind == Kind::Relay {
+            server.desired = Phase::Standby;
             self.slots.rest(id, now + rest);
         }
         self.decide_about(id, Action::Lose, reason);

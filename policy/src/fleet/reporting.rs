@@ -31,6 +31,7 @@ impl Fleet {
         self.forward(id, arrived);
         if back {
             self.decide_about(id, Action::Attach, Reason::HeardAgain);
+            self.find_serving(id);
         }
     }
 
@@ -84,7 +85,7 @@ impl Fleet {
         }
         if server.desired == Phase::Retired {
             self.depart(id, Reason::StreamEnded);
-        } else if server.phase != Phase::Suspect {
+        } else if server.is_heard() {
             self.enter(id, Phase::Suspect);
             self.decide_about(id, Action::Suspect, Reason::StreamEnded);
         }

@@ -237,7 +237,7 @@ impl Server {
             attachment.heard = now;
             attachment.reported = true;
         }
-        if let (Kind::Relay, Some(phase)) = (self.kind, report.phase.filter(|phase| phase.is_attached())) {
+        if let (Kind::Relay, Some(phase)) = (self.kind, report.phase.and_then(said_phase)) {
             self.reported_phase = phase;
         }
         self.viewers = Viewers::clamped(&report.viewers, self.capacity);
@@ -294,8 +294,8 @@ impl Server {
 
     /// A server that was given up is heard again: what it does is what is wanted of it.
     pub(crate) fn resume(&mut self) {
-        self.desired = match self.reported_phase {
-            Phase::Warming | Phase::Serving => Phase::Serving,
+        self.desired = match (self.kind, self.reported_phase) {
+            (Kind::Primary, _) | (_, Phase::Warming | Phase::Serving) => Phase::Serving,
             _ => Phase::Standby,
         };
     }
@@ -348,10 +348,15 @@ impl Server {
     }
 }
 
+/// The phase in which a server attaches.
 fn attached_phase(hello: &Hello) -> Phase {
-    match (hello.kind, hello.phase) {
-        (Kind::Primary, _) => Phase::Serving,
-        (Kind::Relay, phase @ (Phase::Warming | Phase::Serving | Phase::Draining)) => phase,
-        (Kind::Relay, _) => Phase::Standby,
+    match hello.kind {
+        Kind::Primary => Phase::Serving,
+        Kind::Relay => said_phase(hello.phase).unwrap_or(Phase::Standby),
     }
+}
+
+/// A phase that a relay can say it is in: the others are for the manager to know.
+fn said_phase(phase: Phase) -> Option<Phase> {
+    matches!(phase, Phase::Standby | Phase::Warming | Phase::Serving | Phase::Draining).then_some(phase)
 }
