@@ -4,20 +4,26 @@
 //! Servers, the traffic manager and the client all speak of a stream through this crate.
 
 pub mod attributes;
+mod continuity;
 pub mod date;
+pub mod ingest;
 pub mod key;
 pub mod ladder;
 pub mod media;
 pub mod mp4;
 pub mod multivariant;
+pub mod numbering;
 pub mod playlist;
 pub mod steering;
 pub mod template;
+pub mod timeline;
+mod track;
 pub mod url;
 pub mod window;
 
 pub use attributes::Attributes;
 pub use date::Date;
+pub use ingest::Ingest;
 pub use key::Keys;
 pub use ladder::Rung;
 pub use media::{ByteRange, MediaPlaylist, MediaSegment, Source};
