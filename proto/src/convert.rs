@@ -1,6 +1,8 @@
 //! Policy's words and those of the wire: one to one, but that the wire also knows "unspecified", which no word of policy is.
 
-use policy::{Class, Phase, routing::Kind};
+pub mod fleet;
+
+use policy::{Class, InvalidName, Phase, routing::Kind};
 
 use crate::v1;
 
@@ -8,6 +10,27 @@ use crate::v1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the message names no {0}; it may come from a newer version")]
 pub struct Unspecified(&'static str);
+
+/// A field of a message that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct InvalidField {
+    /// Which.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// It is no name.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// It says nothing.
+    #[error(transparent)]
+    Unspecified(#[from] Unspecified),
+}
 
 macro_rules! words {
     ($what:literal: $policy:ident, $wire:ident { $($word:ident),+ $(,)? }) => {
