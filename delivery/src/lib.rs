@@ -6,6 +6,7 @@
 pub mod census;
 pub mod clock;
 pub mod feed;
+pub mod http;
 pub mod membership;
 pub mod metrics;
 pub mod object;

@@ -2,18 +2,31 @@
 //!
 //! Both kinds of server have them; what a program counts besides stands in its own `metrics`.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use std::time::Duration;
+
+use hls::url::Kind;
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use policy::StreamName;
 
 use crate::object::FetchError;
 
 const SESSIONS: &str = "spillway_sessions";
+const EGRESS_BYTES: &str = "spillway_egress_bytes_total";
+const REQUEST_SECONDS: &str = "spillway_request_seconds";
 const CACHE_BYTES: &str = "spillway_cache_bytes";
 const UPSTREAM_FETCHES: &str = "spillway_upstream_fetches_total";
 
 /// Describes every metric of delivery to the recorder: call it once, after the recorder is installed.
 pub fn describe() {
     describe_gauge!(SESSIONS, Unit::Count, "Viewers that this server itself serves, by stream");
+    describe_counter!(EGRESS_BYTES, Unit::Bytes, "Bytes sent to viewers and relays");
+    describe_histogram!(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "From a request to the first byte of its answer, by what was asked"
+    );
     describe_gauge!(CACHE_BYTES, Unit::Bytes, "Media held in memory, complete or arriving");
     describe_counter!(
         UPSTREAM_FETCHES,
@@ -68,4 +81,46 @@ pub(crate) fn cache_bytes(bytes: u64) {
 /// The viewers of a stream.
 pub(crate) fn sessions(stream: &StreamName, viewers: u32) {
     gauge!(SESSIONS, "stream" => stream.as_str().to_owned()).set(f64::from(viewers));
+}
+
+/// The bytes sent to viewers and relays.
+pub(crate) fn egress_bytes() -> Counter {
+    counter!(EGRESS_BYTES)
+}
+
+/// How long answers take to begin, by what was asked: looked up once, because it is told at every request.
+#[derive(Debug)]
+pub(crate) struct RequestSeconds {
+    multivariant: Histogram,
+    playlist: Histogram,
+    media: Histogram,
+    /// Relays' reloads wait for the next segment, which says nothing of this server.
+    relay_playlist: Histogram,
+    other: Histogram,
+}
+
+impl RequestSeconds {
+    /// Looked up in the recorder that is installed.
+    pub(crate) fn new() -> Self {
+        let of = |resource: &'static str| histogram!(REQUEST_SECONDS, "resource" => resource);
+        Self {
+            multivariant: of("multivariant"),
+            playlist: of("playlist"),
+            media: of("media"),
+            relay_playlist: of("relay_playlist"),
+            other: of("other"),
+        }
+    }
+
+    /// Notes one answer.
+    pub(crate) fn took(&self, resource: Option<Kind<'_>>, by_relay: bool, time: Duration) {
+        let histogram = match resource {
+            Some(Kind::Multivariant) => &self.multivariant,
+            Some(Kind::Playlist { .. }) if by_relay => &self.relay_playlist,
+            Some(Kind::Playlist { .. }) => &self.playlist,
+            Some(Kind::Segment { .. } | Kind::Init { .. }) => &self.media,
+            None => &self.other,
+        };
+        histogram.record(time);
+    }
 }

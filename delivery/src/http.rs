@@ -1,0 +1,233 @@
+//! What viewers and relays reach over HTTP: the same URLs on every server, whatever feeds it.
+//!
+//! ```text
+//! /{stream}/index.m3u8?s=SESSION             [multivariant]   mints a session for who has none
+//! /{stream}/{rendition}/live.m3u8?s=SESSION  [playlist]       counts, admits, redirects
+//! /{stream}/{rendition}/…                    [media]          objects, whole or in one range
+//! /.…                                        [routes]         the program's own
+//! ```
+//!
+//! One answer takes no lock and waits for nothing but its feed. Counting is the census' affair, what to serve the feed's,
+//! what to be the situation's.
+
+mod answer;
+mod body;
+mod config;
+mod listen;
+mod media;
+mod multivariant;
+mod playlist;
+mod range;
+mod redirect;
+mod routes;
+mod socket;
+mod viewer;
+mod witness;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use hls::{Resource, url::Kind};
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use policy::session::Keys;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    answer::{Answer, Refusal},
+    listen::Connections,
+    redirect::Redirects,
+    socket::Egress,
+};
+pub use self::{config::Config, routes::Routes};
+use crate::{
+    census::{self, Census, Connected, Full, Line, Place},
+    clock::Clock,
+    feed::Feed,
+    metrics::{RequestSeconds, egress_bytes},
+    situation::Board,
+};
+
+/// A server's site: everything that an answer needs.
+#[derive(Debug)]
+pub struct Site<F> {
+    feed: Arc<F>,
+    board: Arc<Board>,
+    place: Place,
+    base_url: Arc<str>,
+    config: Config,
+    census: Arc<Census>,
+    redirects: Redirects,
+    connections: Arc<Connections>,
+    egress: Arc<Egress>,
+    routes: Routes,
+    own_keys: Keys,
+    clock: Clock,
+    seconds: RequestSeconds,
+}
+
+/// What a site is made of, besides its feed and its board.
+#[derive(Debug)]
+pub struct Setup {
+    /// Whose site it is.
+    pub place: Place,
+    /// Where viewers reach it: scheme, host and port, without a path or a trailing slash.
+    pub base_url: Arc<str>,
+    /// `[http]`.
+    pub http: Config,
+    /// `[census]`.
+    pub census: census::Config,
+    /// The program's own routes.
+    pub routes: Routes,
+}
+
+impl<F: Feed> Site<F> {
+    /// A site that nobody has reached yet. Its metrics need a recorder: make it after that is installed.
+    #[must_use]
+    pub fn new(feed: Arc<F>, board: Arc<Board>, setup: Setup) -> Self {
+        let Setup { place, base_url, http, census, routes } = setup;
+        Self {
+            feed,
+            board,
+            base_url,
+            redirects: Redirects::new(census.max_sessions),
+            census: Arc::new(Census::new(place.clone(), census)),
+            place,
+            connections: Arc::new(Connections::new(&http)),
+            config: http,
+            egress: Arc::new(Egress::new(egress_bytes())),
+            routes,
+            own_keys: viewer::own_keys(),
+            clock: Clock::start(),
+            seconds: RequestSeconds::new(),
+        }
+    }
+
+    /// The census of its viewers.
+    #[must_use]
+    pub fn census(&self) -> &Arc<Census> {
+        &self.census
+    }
+
+    /// Counts viewers and follows the directive's quotas, until told to stop.
+    pub async fn keep(&self, stop: CancellationToken) {
+        let follow = async {
+            let mut changes = self.board.changes();
+            loop {
+                self.redirects.follow(&self.board.snapshot().redirects);
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.census.run(self.clock, stop.clone()) => {}
+            () = follow => stop.cancelled().await,
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, caller: &Caller) -> Answer {
+        let started = Instant::now();
+        caller.asked.store(true, Relaxed);
+        let head_only = request.method() == Method::HEAD;
+        let path = request.uri().path().to_owned();
+        let resource = Resource::parse(&path);
+        let answered = match (request.method(), resource) {
+            (&Method::OPTIONS, _) => Ok(answer::preflight()),
+            (&Method::GET | &Method::HEAD, Some(resource)) => {
+                self.resource(&request, &resource, caller).await
+            }
+            (_, Some(_)) => Err(Refusal::Method),
+            (_, None) => self.other(request).await,
+        };
+        self.seconds.took(resource.map(|resource| resource.kind), caller.is_relay(), started.elapsed());
+        answer::finish(answered.unwrap_or_else(|refusal| refusal.answer()), head_only)
+    }
+
+    async fn resource(
+        &self,
+        request: &Request<Incoming>,
+        resource: &Resource<'_>,
+        caller: &Caller,
+    ) -> Result<Answer, Refusal> {
+        self.make_room_for_relays(request.headers(), caller)?;
+        match resource.kind {
+            Kind::Multivariant => self.multivariant(request, resource.stream).await,
+            Kind::Playlist { rendition } => self.playlist(request, resource.stream, rendition, caller).await,
+            Kind::Segment { .. } | Kind::Init { .. } => self.media(resource, request.headers(), caller).await,
+        }
+    }
+
+    /// Refuses those who are not relays, and have not been served on this connection before, when connections run short.
+    fn make_room_for_relays(&self, headers: &HeaderMap, caller: &Caller) -> Result<(), Refusal> {
+        if !caller.is_relay() && self.is_relay(headers) {
+            caller.relay.store(true, Relaxed);
+        }
+        if caller.is_relay() || caller.served.load(Relaxed) {
+            return Ok(());
+        }
+        if self.connections.are_short() {
+            self.census.refuse();
+            return Err(Refusal::Connections { retry_after: self.config.retry_after });
+        }
+        caller.served.store(true, Relaxed);
+        Ok(())
+    }
+
+    /// What is no stream's: a route of the program, or nothing.
+    async fn other(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        let Some(handler) = self.routes.find(request.method(), request.uri().path()) else {
+            let known: Vec<String> =
+                self.feed.streams().iter().map(|stream| stream.name.to_string()).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(Refusal::NoSuchPath(known));
+        };
+        let (parts, body) = request.into_parts();
+        let body = Limited::new(body, self.config.max_body_bytes).collect().await;
+        let body = body.map_err(|_| Refusal::BadBody)?.to_bytes();
+        Ok(answer::of_route(handler(Request::from_parts(parts, body)).await))
+    }
+
+    fn full(&self, reason: Full) -> Refusal {
+        Refusal::Full { reason, retry_after: self.config.retry_after }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+struct Caller {
+    connected: Connected,
+    asked: AtomicBool,
+    served: AtomicBool,
+    relay: AtomicBool,
+}
+
+impl Caller {
+    fn new(connected: Connected) -> Self {
+        Self {
+            connected,
+            asked: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+            relay: AtomicBool::new(false),
+        }
+    }
+
+    fn line(&self) -> &Arc<Line> {
+        self.connected.line()
+    }
+
+    /// Whether it has shown a pass.
+    fn is_relay(&self) -> bool {
+        self.relay.load(Relaxed)
+    }
+
+    fn has_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+}

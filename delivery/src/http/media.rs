@@ -1,0 +1,51 @@
+//! Segments and initialization sections: immutable, without a token, handed on while they arrive, whole or in one range.
+
+use std::sync::Arc;
+
+use hls::Resource;
+use http::{HeaderMap, header};
+
+use super::{
+    Caller, Site,
+    answer::{Answer, Refusal, media, partial, unsatisfiable},
+    body::Body,
+    range::{self, Range},
+};
+use crate::feed::{Error, Feed};
+
+impl<F: Feed> Site<F> {
+    /// Answers with an object or with the range asked for.
+    pub(super) async fn media(
+        &self,
+        resource: &Resource<'_>,
+        headers: &HeaderMap,
+        caller: &Caller,
+    ) -> Result<Answer, Refusal> {
+        if !caller.is_relay() {
+            self.census.asked(self.clock.now());
+        }
+        let line = caller.line();
+        let waiting = line.wait();
+        let object = self.feed.object(resource).await?;
+        let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+        // What a range is conditional on, we never gave out: such a request is for the whole (RFC 9110 13.1.5).
+        let wanted = wanted.filter(|_| !headers.contains_key(header::IF_RANGE));
+        let Some(wanted) = wanted else {
+            return Ok(media(resource.content_type(), Body::object(object.body(), line)));
+        };
+        let len = match object.len() {
+            Some(len) => len,
+            // Nobody knows yet where its end is.
+            None => object.read().await.map_err(Error::from)?.len() as u64,
+        };
+        drop(waiting);
+        Ok(match range::parse(wanted, len) {
+            None => media(resource.content_type(), Body::object(object.body(), line)),
+            Some(Range::Unsatisfiable) => unsatisfiable(len),
+            Some(Range::Part { start, end }) => {
+                let body = Body::object(object.range(start, end), &Arc::clone(line));
+                partial(media(resource.content_type(), body), start, end, len)
+            }
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! `/{stream}/{rendition}/live.m3u8`: the one thing that a viewer asks again and again, and by which he is counted.
+//!
+//! In this order: is there such a playlist; does the book send this viewer to a relay; is there room for him; note that he
+//! asked. A relay's question is none of that, and may wait for a segment to come (blocking playlist reload).
+
+use std::time::Duration;
+
+use hls::url::parameter;
+use http::Request;
+use policy::{
+    Class, StreamName,
+    routing::{Kind, Slot},
+    session::Session,
+};
+
+use super::{
+    Caller, Site,
+    answer::{Answer, Refusal, playlist, redirect},
+    viewer::Asker,
+};
+use crate::{
+    census::Asked,
+    feed::{Error, Feed, Playlist},
+};
+
+/// The delivery directive by which a relay waits for a segment (RFC 8216bis 6.2.5.2).
+const MSN: &str = "_HLS_msn";
+
+impl<F: Feed> Site<F> {
+    /// Answers with the media playlist, or sends the viewer to a relay's.
+    pub(super) async fn playlist<B>(
+        &self,
+        request: &Request<B>,
+        stream: &str,
+        rendition: &str,
+        caller: &Caller,
+    ) -> Result<Answer, Refusal> {
+        let session = match self.asker(request, stream)? {
+            Asker::Relay => {
+                let msn = request.uri().query().and_then(|query| parameter(query, MSN));
+                let msn = msn.and_then(|msn| msn.parse().ok());
+                return Ok(playlist(&self.feed.media_playlist(stream, rendition, msn).await?));
+            }
+            Asker::Viewer(session, _) => Some(session),
+            Asker::Anonymous => None,
+        };
+        self.census.asked(self.clock.now());
+        let counts = request.method() != http::Method::HEAD;
+        let sent_on =
+            |session: &Session| self.place.kind == Kind::Primary && session.class == Class::Redirects;
+        if let Some(newcomer) = session.as_ref().filter(|session| counts && !sent_on(session)) {
+            // Before the feed is asked: a relay should not pull a stream for somebody whom it refuses.
+            self.census.admit(&newcomer.id).map_err(|full| self.full(full))?;
+        }
+        let found = self.feed.media_playlist(stream, rendition, None).await?;
+        match session.filter(|_| counts) {
+            Some(session) if sent_on(&session) => {
+                if let Some(relay) = self.redirects.place(&session, life(&found), self.clock.now()) {
+                    self.census.handed_on(&session.id, self.clock.now());
+                    return Ok(self.send_to(&relay, request));
+                }
+                self.note(&session, rendition, &found, caller)?;
+            }
+            Some(session) => self.note(&session, rendition, &found, caller)?,
+            None if counts => {
+                let name: StreamName = stream.parse().map_err(|_| Error::Gone(stream.to_owned()))?;
+                self.census.reloaded_unknown(asked(&name, rendition, &found));
+            }
+            None => {}
+        }
+        Ok(playlist(&found))
+    }
+
+    fn note(
+        &self,
+        session: &Session,
+        rendition: &str,
+        found: &Playlist,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
+        let asked = asked(&session.stream, rendition, found);
+        let noted = self.census.reloaded(session, asked, caller.line(), self.clock.now());
+        noted.map_err(|full| self.full(full))
+    }
+
+    fn send_to<B>(&self, relay: &Slot, request: &Request<B>) -> Answer {
+        let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+        let location = http::HeaderValue::try_from(format!("{}{path}", relay.base_url));
+        redirect(location.expect("a base URL and the path of a request are visible ASCII"))
+    }
+}
+
+fn asked<'a>(stream: &'a StreamName, rendition: &'a str, found: &Playlist) -> Asked<'a> {
+    Asked { stream, rendition, target_duration: found.target_duration, ended: found.ended }
+}
+
+/// How long the book remembers who does not reload: as long as the census does.
+fn life(found: &Playlist) -> Duration {
+    (found.target_duration * 5 / 2).max(Duration::from_secs(5))
+}

@@ -1,0 +1,50 @@
+//! How a site stands, as its server reports it to the traffic manager.
+
+use std::sync::Arc;
+
+use hls::template::View;
+use policy::SessionId;
+
+use super::Site;
+use crate::{
+    feed::Feed,
+    membership::{Account, StreamState, Witness},
+};
+
+impl<F: Feed> Witness for Site<F> {
+    fn account(&self) -> Account {
+        let now = self.clock.now();
+        let health = self.feed.health();
+        Account {
+            viewers: self.census.tallies().to_vec(),
+            redirected: self.redirects.tallies(now),
+            opened_total: self.census.opened_total(),
+            departed_total: self.census.departed_total(),
+            refused_total: self.census.refused_total(),
+            egress_bytes_total: self.egress.total(),
+            upstream_healthy: health.healthy,
+            upstream_failures_total: health.failures_total,
+            arrived: self.census.take_arrived(),
+            quiet: self.census.is_quiet(now),
+        }
+    }
+
+    fn streams(&self) -> Vec<StreamState> {
+        let state = |stream: crate::feed::Stream| {
+            let view = View { stream: stream.name.as_str(), ..View::default() };
+            let multivariant = stream.template.as_ref().map(|template| template.render(&view));
+            StreamState {
+                multivariant: Arc::from(multivariant.unwrap_or_default()),
+                target_duration: stream.target_duration,
+                live: stream.live,
+                ready: stream.ready && stream.template.is_some(),
+                name: stream.name,
+            }
+        };
+        self.feed.streams().into_iter().map(state).collect()
+    }
+
+    fn moved(&self, sessions: &[SessionId]) {
+        self.census.moved(sessions, self.clock.now());
+    }
+}
