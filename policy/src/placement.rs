@@ -233,3 +233,8 @@ fn place(route: &Route, region: &Region, reason: Reason, now: Time) -> Placement
     route.counters.placed(region, now);
     Placement { server: route.id.clone(), kind: route.kind, base_url: Arc::clone(&route.base_url), reason }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

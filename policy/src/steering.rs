@@ -114,3 +114,6 @@ impl Pace {
         Duration::from_millis(jittered).min(self.longest_ttl)
     }
 }
+
+#[cfg(test)]
+mod tests;
