@@ -336,6 +336,12 @@ impl Server {
         self.attachment.map_or(Duration::ZERO, |attachment| now.since(attachment.heard))
     }
 
+    /// Viewers of a region that it should have.
+    #[must_use]
+    pub fn target_of(&self, region: &Region) -> u32 {
+        self.target.get(region).copied().unwrap_or(0)
+    }
+
     /// Viewers that it should have, of all regions.
     #[must_use]
     pub fn target_total(&self) -> u32 {

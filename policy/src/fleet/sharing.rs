@@ -109,18 +109,23 @@ impl Fleet {
 
     /// Viewers that a server has over its targets and that can be told, less those who were told already.
     fn excess_of(&self, server: &Server) -> BTreeMap<Region, u32> {
-        let keep: fn(&Server, &Region) -> u32 = match (server.kind, server.phase) {
-            (Kind::Primary, Phase::Serving) => Server::told_to_stay_at_primary,
-            (Kind::Relay, Phase::Serving) => Server::told_to_stay_at_relay,
-            (Kind::Relay, Phase::Draining) => |_, _| 0,
-            _ => return BTreeMap::new(),
+        let keep = |region: &Region| match (server.kind, server.phase) {
+            (Kind::Primary, Phase::Serving) => server.told_to_stay_at_primary(region),
+            (Kind::Relay, Phase::Serving) => server.told_to_stay_at_relay(region, self.fills_primary(region)),
+            (Kind::Relay, Phase::Draining) => 0,
+            _ => u32::MAX,
         };
         let over = |region: &Region| {
-            let movable = server.movable(region);
             let leaving = server.counters.in_flight(region, self.now);
-            movable.saturating_sub(keep(server, region)).saturating_sub(leaving)
+            server.movable(region).saturating_sub(keep(region)).saturating_sub(leaving)
         };
         self.regions.keys().map(|region| (region.clone(), over(region))).collect()
+    }
+
+    /// Whether viewers come back to a primary that has fewer than it carries: then relays keep none beyond their target.
+    fn fills_primary(&self, region: &Region) -> bool {
+        let under = |primary: &Server| primary.viewers.of(region) < primary.target_of(region);
+        self.settings.backfill && self.primary().is_some_and(under)
     }
 
     /// How many sessions of class `redirects` the primary keeps of each region, and where the others go.
@@ -134,7 +139,7 @@ impl Fleet {
         let taking = |server: &&Server| server.phase == Phase::Serving && server.kind == Kind::Relay;
         let slot = |relay: &Server| Slot { id: relay.id.clone(), base_url: Arc::clone(&relay.base_url) };
         let relays = self.servers.values().filter(taking);
-        let relays = relays.map(|relay| (slot(relay), relay.target.get(region).copied().unwrap_or(0)));
+        let relays = relays.map(|relay| (slot(relay), relay.target_of(region)));
         (crowd.redirects > 0).then(|| redirects::quota(region, crowd, &relays.collect::<Vec<_>>()))
     }
 }
@@ -147,7 +152,7 @@ impl Server {
         Crowd {
             fixed: of_class(Class::Fixed),
             redirects: of_class(Class::Redirects).saturating_add(handed),
-            primary_target: self.target.get(region).copied().unwrap_or(0),
+            primary_target: self.target_of(region),
         }
     }
 
@@ -157,15 +162,15 @@ impl Server {
     }
 
     fn told_to_stay_at_primary(&self, region: &Region) -> u32 {
-        let target = self.target.get(region).copied().unwrap_or(0);
+        let target = self.target_of(region);
         let crowd = self.crowd(region);
         target.saturating_sub(crowd.fixed + crowd.kept()) + primary_deadband(target)
     }
 
-    fn told_to_stay_at_relay(&self, region: &Region) -> u32 {
-        let target = self.target.get(region).copied().unwrap_or(0);
+    fn told_to_stay_at_relay(&self, region: &Region, exactly: bool) -> u32 {
+        let target = self.target_of(region);
         let others = self.viewers.of(region) - self.movable(region);
-        target.saturating_sub(others) + relay_deadband(target)
+        target.saturating_sub(others) + if exactly { 0 } else { relay_deadband(target) }
     }
 
     /// Viewers told to leave since the last step.
