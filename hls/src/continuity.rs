@@ -9,6 +9,7 @@ use std::{collections::VecDeque, time::Duration};
 use crate::{
     date::Date,
     media::{ByteRange, MediaPlaylist, MediaSegment},
+    numbering::ALIGNED,
 };
 
 /// Segments remembered: more than copies of a list can lie behind one another.
@@ -25,8 +26,10 @@ const SAME_DATE: Duration = Duration::from_secs(10);
 pub(crate) enum Continuity {
     /// Nothing new.
     Same,
-    /// New segments, perhaps after a hole.
+    /// New segments, perhaps after a short hole.
     GoesOn,
+    /// New segments after a long hole: of a long time away, or of an encoder that began anew with higher numbers.
+    Jumped,
     /// Another encoder's.
     Restarted,
 }
@@ -63,8 +66,11 @@ impl Memory {
             let copy = self.next - end <= MOST_BEHIND && playlist.segments.iter().any(|s| known(s).is_some());
             return if copy { Continuity::Same } else { Continuity::Restarted };
         }
-        let hole = first.saturating_sub(self.next);
-        if hole <= longest_hole { Continuity::GoesOn } else { Continuity::Restarted }
+        match first.saturating_sub(self.next) {
+            hole if hole <= longest_hole => Continuity::GoesOn,
+            hole if hole <= ALIGNED => Continuity::Jumped,
+            _ => Continuity::Restarted,
+        }
     }
 
     /// The number after the last segment seen.
@@ -76,7 +82,7 @@ impl Memory {
     pub(crate) fn remember(&mut self, playlist: &MediaPlaylist, continuity: Continuity) {
         match continuity {
             Continuity::Same => {}
-            Continuity::GoesOn => self.extend(&playlist.segments),
+            Continuity::GoesOn | Continuity::Jumped => self.extend(&playlist.segments),
             Continuity::Restarted => {
                 *self = Self::default();
                 self.extend(&playlist.segments);
@@ -165,7 +171,8 @@ mod tests {
     fn an_encoder_that_begins_anew_is_told_by_numbers_or_by_media() {
         let files = ["a93", "a94", "a95"];
         let memory = after(&[list(93, &files, "")]);
-        for anew in [list(0, &["a0"], ""), list(200, &["a200"], ""), list(95, &["b95", "b96"], "")] {
+        assert_eq!(memory.judge(&list(200, &["a200"], ""), 3), Continuity::Jumped);
+        for anew in [list(0, &["a0"], ""), list(1200, &["a1200"], ""), list(95, &["b95", "b96"], "")] {
             assert_eq!(memory.judge(&anew, 3), Continuity::Restarted);
         }
         let ended = after(&[list(0, &["a0", "a1", "a2"], "#EXT-X-ENDLIST\n")]);

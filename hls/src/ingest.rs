@@ -9,7 +9,8 @@
 //! | goes on | list what is new |
 //! | is the same, or an older copy from a cache | list nothing, ask again soon |
 //! | goes on after a hole no longer than our window | list the missing ones as gaps, so that renditions stay in step |
-//! | goes on after a longer hole, goes back, names other media by known numbers | a restart: DISCONTINUITY, our next numbers |
+//! | goes on after a longer hole | list anew from there, the numbers still in step; DISCONTINUITY unless another rendition knows better |
+//! | goes back, leaps, names other media by known numbers | a restart: DISCONTINUITY, our next numbers |
 //! | ends | end ours; go on if it begins again, because an encoder that is started again writes over its ended list |
 //! | has ended before we came | list it whole, under its own numbers, and never ask again |
 
@@ -62,7 +63,7 @@ pub struct Change {
     pub changed: bool,
     /// The upstream began anew.
     pub restarted: bool,
-    /// Segments that were gone from the upstream before they were seen, listed as gaps.
+    /// Segments that were gone from the upstream before they were seen.
     pub missed: u64,
     /// When to load the list again, counted from when this load began (RFC 8216bis 6.3.4); never for a VOD.
     pub reload_after: Option<Duration>,

@@ -10,9 +10,20 @@
 //!
 //! A VOD is the exception: its list is complete and the same at every start, so it keeps the numbers that it has.
 
+use std::collections::{BTreeMap, VecDeque};
+
 /// How far apart the numbers of renditions may be and still be meant as the same count: a rendition that comes back after half
 /// an hour of 2 s segments.
-const ALIGNED: u64 = 1000;
+pub(crate) const ALIGNED: u64 = 1000;
+
+/// Offsets that are remembered: one for each unlike count among the renditions, and their last restarts.
+const MAX_OFFSETS: usize = 16;
+
+/// How many segments a rendition may have listed while another already noticed the restart.
+const OVERLAP: u64 = 3;
+
+/// Discontinuities that are remembered: more than there are in the time that renditions can be apart.
+const MAX_DISCONTINUITIES: usize = 64;
 
 /// What players know a segment by, within its rendition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,15 +37,18 @@ pub struct Position {
 /// The numbers of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbering {
-    first: u64,
-    current: Option<Offset>,
+    first: Position,
     newest: Position,
+    /// Oldest first.
+    offsets: VecDeque<Offset>,
+    /// By the numbers at which they begin, the counts from there on.
+    discontinuities: BTreeMap<u64, u64>,
 }
 
-/// How one rendition's upstream numbers become ours.
+/// How a rendition's upstream numbers become ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset {
-    /// Counts the restarts of the upstream.
+    /// Counts the offsets of the stream.
     generation: u64,
     upstream: Position,
     ours: Position,
@@ -44,45 +58,67 @@ impl Numbering {
     /// The numbers of a stream that begins at `now_unix_s`, seconds since the Unix epoch.
     #[must_use]
     pub fn starting_at(now_unix_s: u64) -> Self {
-        let newest = Position { sequence: now_unix_s, discontinuity_sequence: now_unix_s };
-        Self { first: now_unix_s, current: None, newest }
+        let first = Position { sequence: now_unix_s, discontinuity_sequence: now_unix_s };
+        Self { first, newest: first, offsets: VecDeque::new(), discontinuities: BTreeMap::new() }
     }
 
     /// The offset of a rendition whose first list begins at `upstream`.
     pub fn join(&mut self, upstream: Position) -> Offset {
-        let ours = Position { sequence: self.first, discontinuity_sequence: self.first };
-        let current = *self.current.get_or_insert(Offset { generation: 0, upstream, ours });
-        self.aligned(current, upstream).unwrap_or(Offset { upstream, ours: current.ours, ..current })
+        let fits = |offset: &&Offset| self.number(**offset, upstream).is_some();
+        let known = self.offsets.iter().rev().find(fits).copied();
+        known.unwrap_or_else(|| self.add(upstream, self.first))
     }
 
-    /// The offset of a rendition whose upstream began anew, at `upstream`. The first rendition to notice decides for all.
-    pub fn restart(&mut self, before: Offset, upstream: Position) -> Offset {
-        let anew = |generation, newest: Position| {
-            let Position { sequence, discontinuity_sequence } = newest;
+    /// The offset of a rendition, listed as far as `last`, whose upstream began anew at `upstream`. The first rendition to notice
+    /// decides for all; those that come after it may find that their first few numbers are given already.
+    pub fn restart(&mut self, before: Offset, last: u64, upstream: Position) -> Offset {
+        let fits = |offset: &&Offset| {
+            offset.generation > before.generation
+                && self.number(**offset, upstream).is_some_and(|number| number + OVERLAP > last)
+        };
+        let known = self.offsets.iter().rev().find(fits).copied();
+        known.unwrap_or_else(|| {
+            let Position { sequence, discontinuity_sequence } = self.newest;
             let ours =
                 Position { sequence: sequence + 1, discontinuity_sequence: discontinuity_sequence + 1 };
-            Offset { generation, upstream, ours }
-        };
-        match self.current {
-            Some(current) if current.generation > before.generation => {
-                self.aligned(current, upstream).unwrap_or(anew(current.generation, self.newest))
-            }
-            _ => *self.current.insert(anew(before.generation + 1, self.newest)),
+            self.add(upstream, ours)
+        })
+    }
+
+    fn add(&mut self, upstream: Position, ours: Position) -> Offset {
+        let generation = self.offsets.back().map_or(0, |offset| offset.generation + 1);
+        let offset = Offset { generation, upstream, ours };
+        self.offsets.push_back(offset);
+        if self.offsets.len() > MAX_OFFSETS {
+            self.offsets.pop_front();
         }
+        offset
+    }
+
+    /// The number by `offset`, if it is of the same count.
+    fn number(&self, offset: Offset, upstream: Position) -> Option<u64> {
+        offset.number(upstream.sequence).filter(|n| n.abs_diff(self.newest.sequence) <= ALIGNED)
     }
 
     /// Notes that a segment was listed as `ours`.
     pub fn gave(&mut self, ours: Position) {
         if ours.sequence > self.newest.sequence {
+            if ours.discontinuity_sequence > self.newest.discontinuity_sequence {
+                self.discontinuities.insert(ours.sequence, ours.discontinuity_sequence);
+            }
+            if self.discontinuities.len() > MAX_DISCONTINUITIES {
+                self.discontinuities.pop_first();
+            }
             self.newest = ours;
         }
     }
 
-    fn aligned(&self, offset: Offset, upstream: Position) -> Option<Offset> {
-        offset
-            .number(upstream.sequence)
-            .filter(|n| n.abs_diff(self.newest.sequence) <= ALIGNED)
-            .map(|_| offset)
+    /// Whether a rendition that was at `count`, and has been away until `number`, missed a discontinuity. If no other rendition
+    /// has been there before, it may have.
+    #[must_use]
+    pub fn missed_discontinuity(&self, count: u64, number: u64) -> bool {
+        let there = self.discontinuities.range(..=number).next_back().map(|(_, count)| *count);
+        number > self.newest.sequence + 1 || there.is_some_and(|there| there > count)
     }
 }
 
@@ -139,7 +175,7 @@ mod tests {
         let audio = numbering.join(at(9_000_000_000));
         assert_eq!(audio.number(9_000_000_000), Some(NOW));
         assert_eq!(audio.number(5), None);
-        let again = numbering.restart(audio, at(0));
+        let again = numbering.restart(audio, NOW, at(0));
         assert_eq!(again.number(0), Some(NOW + 1));
         assert_eq!(video.number(41), Some(NOW + 1));
     }
@@ -157,11 +193,11 @@ mod tests {
         let mut numbering = Numbering::starting_at(NOW);
         let before = numbering.join(at(700));
         numbering.gave(Position { sequence: NOW + 30, discontinuity_sequence: NOW + 2 });
-        let one = numbering.restart(before, at(0));
+        let one = numbering.restart(before, NOW + 30, at(0));
         assert_eq!((one.number(0), one.discontinuity_sequence(0)), (Some(NOW + 31), NOW + 3));
         numbering.gave(at(NOW + 33));
-        assert_eq!(numbering.restart(before, at(1)), one);
-        let next = numbering.restart(one, at(0));
+        assert_eq!(numbering.restart(before, NOW + 31, at(1)), one);
+        let next = numbering.restart(one, NOW + 33, at(0));
         assert_eq!(next.number(0), Some(NOW + 34));
     }
 

@@ -57,6 +57,8 @@ enum Join {
     First,
     /// The first one continues them.
     GoesOn,
+    /// They are far behind the first one.
+    Jumped,
     /// The first one has nothing to do with them.
     Restarted,
 }
@@ -131,10 +133,14 @@ impl Track {
                 let new = segments.partition_point(|dated| dated.segment.sequence < self.memory.next());
                 self.list(&segments[new..], Join::GoesOn, shared, change);
             }
+            Continuity::Jumped => self.list(newest(&segments), Join::Jumped, shared, change),
             Continuity::Restarted => {
                 let segments = newest(&segments);
-                if let Some(first) = segments.first() {
-                    self.offset = shared.numbering.restart(self.offset, position(first.segment));
+                // What is written over the old addresses may be other bytes.
+                self.map = None;
+                if let (Some(first), Some(last)) = (segments.first(), self.last) {
+                    let upstream = position(first.segment);
+                    self.offset = shared.numbering.restart(self.offset, last.number, upstream);
                 }
                 self.list(segments, Join::Restarted, shared, change);
             }
@@ -158,8 +164,8 @@ impl Track {
                     continue;
                 }
                 let missing = last.number + 1..number;
+                change.missed += number - missing.start;
                 if number - missing.start <= self.limit as u64 {
-                    change.missed += number - missing.start;
                     missing.for_each(|number| self.list_gap(number, last, shared));
                 }
             }
@@ -180,8 +186,13 @@ impl Track {
         let discontinuity = match (join, self.last) {
             (Join::First, _) => !self.whole || segment.discontinuity,
             (Join::Restarted, _) | (_, None) => true,
+            (Join::Jumped, _)
+                if shared.numbering.missed_discontinuity(self.discontinuity_sequence, number) =>
+            {
+                true
+            }
             // One that came in a hole is not lost.
-            (_, Some(last)) => {
+            (Join::Jumped | Join::GoesOn, Some(last)) => {
                 segment.discontinuity || segment.discontinuity_sequence > last.upstream_discontinuity_sequence
             }
         };
@@ -274,7 +285,7 @@ impl Track {
         }
         let date = match join {
             _ if self.whole => None,
-            Join::Restarted => shared.timeline.restart(number, duration, dated.guess),
+            Join::Restarted | Join::Jumped => shared.timeline.restart(number, duration, dated.guess),
             Join::First | Join::GoesOn => shared.timeline.date(number, duration, dated.guess),
         };
         (date, None)

@@ -70,6 +70,41 @@ fn a_hole_is_listed_as_gaps_and_everything_after_it_keeps_its_number() {
 }
 
 #[test]
+fn a_rendition_that_was_long_away_is_back_in_step_with_the_others() {
+    let mut shared = Shared::starting_at(NOW_S);
+    let (mut low, mut high) = (Ingest::new(6), Ingest::new(6));
+    for newest in 3..50 {
+        low.take(&list("a", newest - 3..newest), &mut shared, now(2 * newest));
+        if newest % 40 == 3 {
+            let change = high.take(&list("a", newest - 3..newest), &mut shared, now(2 * newest));
+            assert!(!change.restarted);
+        }
+    }
+    low.take(&list("a", 97..100), &mut shared, now(200));
+    high.take(&list("a", 97..100), &mut shared, now(200));
+    let tail =
+        |ingest: &Ingest| render(ingest).split_once("#EXT-X-DISCONTINUITY-SEQUENCE").unwrap().1.to_owned();
+    assert_eq!(tail(&low), tail(&high));
+    assert_eq!(high.window().unwrap().listed(), Some(NOW_S + 97..=NOW_S + 99));
+}
+
+#[test]
+fn an_initialization_section_written_over_by_a_new_encoder_gets_a_new_number() {
+    let fmp4 = |run: &str, first: u64| {
+        parse(&format!("#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:2,\n{run}.m4s\n"))
+    };
+    let mut shared = Shared::starting_at(NOW_S);
+    let mut ingest = Ingest::new(6);
+    let names = [("a", 50), ("b", 51), ("c", 0)].map(|(run, first)| {
+        let change = ingest.take(&fmp4(run, first), &mut shared, now(0));
+        change.objects.into_iter().map(|object| object.name).collect::<Vec<_>>()
+    });
+    assert_eq!(names[0], ["init-1763640000.mp4", "1763640000.m4s"]);
+    assert_eq!(names[1], ["1763640001.m4s"]);
+    assert_eq!(names[2], ["init-1763640002.mp4", "1763640002.m4s"]);
+}
+
+#[test]
 fn an_encoder_that_starts_again_is_a_discontinuity_in_all_renditions_at_one_number() {
     let mut shared = Shared::starting_at(NOW_S);
     let (mut low, mut high) = (Ingest::new(6), Ingest::new(6));
@@ -216,6 +251,33 @@ proptest! {
                 prop_assert_eq!(*seen[which].entry(segment.sequence).or_insert(now), now);
                 let name = segment_name(segment.sequence, segment.container());
                 prop_assert!(segment.gap || sources[which].contains_key(&name));
+            }
+        }
+    }
+
+    /// Each encoder counts from below the one before it, so that no list can be taken for the continuation of another's.
+    #[test]
+    fn equal_numbers_are_equal_moments_in_all_renditions(events in events()) {
+        let mut shared = Shared::starting_at(NOW_S);
+        let mut renditions = [Ingest::new(5), Ingest::new(5), Ingest::new(5)];
+        let mut named: BTreeMap<String, String> = BTreeMap::new();
+        let (mut run, mut newest) = (0, 200_000);
+        for rendition in &mut renditions {
+            rendition.take(&list("r0-", newest - 4..newest), &mut shared, now(0));
+        }
+        for (time, (which, event)) in (0..).zip(events) {
+            match event {
+                Event::Adds(more) => newest += more,
+                Event::Restarts { .. } => (run, newest) = (run + 1, 200_000 - 2000 * (run + 1)),
+                Event::CopiesOld(_) => {}
+            }
+            let playlist = list(&format!("r{run}-"), newest - 4..newest);
+            for other in [which, 2] {
+                let change = renditions[other].take(&playlist, &mut shared, now(2 * time));
+                for object in change.objects {
+                    let path = object.source.uri.path().to_owned();
+                    prop_assert_eq!(&*named.entry(object.name).or_insert_with(|| path.clone()), &path);
+                }
             }
         }
     }
