@@ -184,11 +184,12 @@ impl Shares {
         let quota = self.relay(relay).map_or(0, |quota| quota.viewers);
         let must_go = quota == 0;
         let over = self.sent_to(relay) > quota + LEAST_SLACK.max(quota / SLACK);
-        match self.roomiest() {
-            Some(other) if must_go || over => Some(other),
-            None if must_go || (over && self.kept < self.keep()) => None,
-            _ => Some(relay.clone()),
+        if !must_go && !over {
+            return Some(relay.clone());
         }
+        let elsewhere = self.roomiest();
+        let to_primary = must_go || self.kept < self.keep();
+        if elsewhere.is_none() && !to_primary { Some(relay.clone()) } else { elsewhere }
     }
 
     /// The relay that is emptiest for its quota, of those that are under it.
