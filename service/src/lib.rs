@@ -7,6 +7,7 @@ pub mod address;
 pub mod admin;
 pub mod backoff;
 pub mod bind;
+pub mod bitrate;
 pub mod config;
 pub mod flags;
 pub mod lifecycle;
@@ -16,6 +17,7 @@ pub mod telemetry;
 
 pub use backoff::{Backoff, BackoffConfig};
 pub use bind::{BindError, bind};
+pub use bitrate::{BitRate, InvalidBitRate};
 pub use config::{ConfigError, load};
 pub use flags::CommonFlags;
 pub use lifecycle::{Shutdown, Tasks};
