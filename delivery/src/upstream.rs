@@ -84,8 +84,11 @@ impl Upstream {
             let ladder = template.ladder();
             for rendition in template.renditions() {
                 let listing = self.media(&stream.name, rendition).read(None).await?;
-                let newest = listing.newest().last().ok_or_else(|| Error::NotReady(name.clone()))?;
-                if ladder.first().is_some_and(|lowest| lowest.rendition == *rendition) {
+                if listing.playlist.newest.is_none() {
+                    return Err(Error::NotReady(name.clone()));
+                }
+                let lowest = ladder.first().is_some_and(|lowest| lowest.rendition == *rendition);
+                if let Some(newest) = listing.newest().last().filter(|_| lowest) {
                     self.store.open(newest).await?.read().await?;
                 }
             }
@@ -96,6 +99,10 @@ impl Upstream {
     fn stream(&self, name: &str) -> Result<Arc<Pulled>, Error> {
         let situation = self.board.now();
         let Some(known) = situation.streams.iter().find(|known| known.as_str() == name) else {
+            // Before a directive has come nothing is known of any stream.
+            if let (true, Ok(name)) = (situation.streams.is_empty(), name.parse()) {
+                return Err(Error::NotReady(name));
+            }
             return Err(Error::UnknownStream { name: name.to_owned(), known: situation.streams.clone() });
         };
         let streams = self.streams.pin();

@@ -150,6 +150,14 @@ async fn what_there_is_not_is_named() {
 }
 
 #[tokio::test]
+async fn before_a_directive_no_stream_is_said_not_to_exist() {
+    let relay = relay_of(&Origin::listing(Some(7)).await);
+    relay.board.change(|situation| situation.streams.clear());
+    let error = soon(relay.multivariant("live")).await.unwrap_err();
+    assert_eq!(error, Error::NotReady("live".parse().unwrap()));
+}
+
+#[tokio::test]
 async fn a_relay_is_warm_when_every_rendition_lists_a_segment_and_the_lowest_can_be_had() {
     let origin = Origin::listing(None).await;
     let relay = relay_of(&origin);
