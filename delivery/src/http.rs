@@ -21,6 +21,8 @@ mod range;
 mod redirect;
 mod routes;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod viewer;
 mod witness;
 

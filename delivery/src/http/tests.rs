@@ -1,0 +1,6 @@
+//! A site over real sockets: what it answers, whom it counts, and how its connections end.
+
+mod answers;
+mod connections;
+mod counting;
+mod stage;
