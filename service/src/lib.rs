@@ -21,5 +21,5 @@ pub use bitrate::{BitRate, InvalidBitRate};
 pub use config::{ConfigError, load};
 pub use flags::CommonFlags;
 pub use lifecycle::{Shutdown, Tasks};
-pub use program::{Usage, run};
+pub use program::{Usage, run, run_with_codes};
 pub use readiness::{Latch, Readiness};

@@ -22,11 +22,24 @@ pub fn run<F>(name: &str, flags: &CommonFlags, app: F) -> ExitCode
 where
     F: Future<Output = anyhow::Result<()>>,
 {
+    run_with_codes(name, flags, app, |_| None)
+}
+
+/// As [`run`], for a program whose errors have exit codes of their own: `code` names them, none for the usual one.
+pub fn run_with_codes<F>(
+    name: &str,
+    flags: &CommonFlags,
+    app: F,
+    code: impl FnOnce(&anyhow::Error) -> Option<u8>,
+) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
     match try_run(flags, app) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(name, &error);
-            exit_code(&error)
+            code(&error).map_or_else(|| exit_code(&error), ExitCode::from)
         }
     }
 }
