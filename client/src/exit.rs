@@ -128,7 +128,8 @@ fn retry_after(status: &Status) -> Option<Duration> {
 }
 
 fn when(retry_after: Option<Duration>) -> String {
-    retry_after.map_or_else(String::new, |after| format!("; try again in {}", humantime::format_duration(after)))
+    retry_after
+        .map_or_else(String::new, |after| format!("; try again in {}", humantime::format_duration(after)))
 }
 
 #[cfg(test)]

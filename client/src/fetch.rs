@@ -50,7 +50,7 @@ pub enum FetchError {
     #[error("{url} cannot be reached: {reason}")]
     Unreachable {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// What happened.
         reason: String,
     },
@@ -58,7 +58,7 @@ pub enum FetchError {
     #[error("{url} answers {status}: {text}")]
     Status {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// Its answer.
         status: StatusCode,
         /// Its words.
@@ -70,7 +70,7 @@ pub enum FetchError {
     #[error("{url} is larger than {limit} bytes")]
     TooLarge {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// What is read at most.
         limit: usize,
     },
@@ -78,7 +78,7 @@ pub enum FetchError {
     #[error("{url}: {reason}")]
     Invalid {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -175,7 +175,13 @@ impl Fetch {
         self.get(url, self.shared.config.segment_bytes, patience, keep).await
     }
 
-    async fn get(&self, url: &Url, limit: usize, patience: Duration, keep: Keep) -> Result<Fetched, FetchError> {
+    async fn get(
+        &self,
+        url: &Url,
+        limit: usize,
+        patience: Duration,
+        keep: Keep,
+    ) -> Result<Fetched, FetchError> {
         let _place = self.shared.in_flight.acquire().await.expect("the semaphore is never closed");
         let patience = patience.min(self.shared.config.silence);
         let began = Instant::now();
@@ -185,7 +191,7 @@ impl Fetch {
         while let Some(chunk) = within(patience, &url, answer.chunk()).await? {
             bytes += chunk.len();
             if bytes > limit {
-                return Err(FetchError::TooLarge { url, limit });
+                return Err(FetchError::TooLarge { url: url.into(), limit });
             }
             if keep == Keep::Bytes {
                 body.extend_from_slice(&chunk);
@@ -209,7 +215,7 @@ impl Fetch {
                 _ => return Err(refusal(url, answer, patience).await),
             }
         }
-        Err(FetchError::Invalid { reason: format!("more than {MOST_REDIRECTS} redirects"), url })
+        Err(FetchError::Invalid { url: url.into(), reason: format!("more than {MOST_REDIRECTS} redirects") })
     }
 
     fn client(&self, url: &Url) -> Result<&reqwest::Client, FetchError> {
@@ -220,7 +226,7 @@ impl Fetch {
             return Ok(client);
         }
         let made = builder(&self.shared.config).build().map_err(|error| FetchError::Unreachable {
-            url: url.clone(),
+            url: url.to_string(),
             reason: format!("no TLS: {}", causes(&error)),
         })?;
         Ok(self.shared.tls.get_or_init(|| made))
@@ -247,7 +253,7 @@ async fn within<T>(
         Ok(Err(error)) => causes(&error),
         Err(_) => format!("silent for {}", humantime::format_duration(patience)),
     };
-    Err(FetchError::Unreachable { url: url.clone(), reason })
+    Err(FetchError::Unreachable { url: url.to_string(), reason })
 }
 
 async fn refusal(url: Url, answer: reqwest::Response, patience: Duration) -> FetchError {
@@ -256,7 +262,7 @@ async fn refusal(url: Url, answer: reqwest::Response, patience: Duration) -> Fet
     let retry_after = retry_after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
     let text = within(patience, &url, answer.text()).await.unwrap_or_default();
     let text: String = text.trim().chars().take(ERROR_TEXT_BYTES).collect();
-    FetchError::Status { url, status, text, retry_after }
+    FetchError::Status { url: url.into(), status, text, retry_after }
 }
 
 /// The innermost cause says what happened ("connection refused"); what is around it repeats the address.

@@ -48,7 +48,9 @@ pub async fn ask(
         .ask(|| async {
             let answer = manager.viewers().locate(request.clone()).await.map_err(failure)?;
             answer.into_inner().placement.ok_or_else(|| {
-                Failure::Failed("the traffic-manager's answer has no placement: is it of this version?".into())
+                Failure::Failed(
+                    "the traffic-manager's answer has no placement: is it of this version?".into(),
+                )
             })
         })
         .await

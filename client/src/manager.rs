@@ -40,8 +40,7 @@ impl TrafficManager {
         };
         let address = format!("{host}:{}", config.manager_port);
         let invalid = |reason: String| Failure::Usage(format!("{address} is no address: {reason}"));
-        let base: Url =
-            format!("http://{address}/").parse().map_err(|error| invalid(format!("{error}")))?;
+        let base: Url = format!("http://{address}/").parse().map_err(|error| invalid(format!("{error}")))?;
         let channel = Endpoint::from_shared(base.to_string())
             .map_err(|error| invalid(error.to_string()))?
             .connect_timeout(config.fetch.connect)

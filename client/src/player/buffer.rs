@@ -34,7 +34,9 @@ pub struct Experience {
 enum State {
     Starting,
     Playing,
-    Stalled { since: Time },
+    Stalled {
+        since: Time,
+    },
     /// Everything there will ever be is loaded: running empty is the end, not a stall.
     Ending,
 }

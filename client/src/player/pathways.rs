@@ -188,7 +188,10 @@ mod tests {
         assert_eq!(pathways.request(at(9), None), None);
         assert!(pathways.answered(&manifest(&["relay-2", "primary"]), at(10)));
         assert_eq!(pathways.ladder()[0].playlist.as_str(), "http://127.0.0.2/live/v0/live.m3u8?s=t");
-        assert_eq!(pathways.request(at(20), None).unwrap().query(), Some("s=t&p=x&_HLS_pathway=%22relay-2%22"));
+        assert_eq!(
+            pathways.request(at(20), None).unwrap().query(),
+            Some("s=t&p=x&_HLS_pathway=%22relay-2%22")
+        );
     }
 
     #[test]

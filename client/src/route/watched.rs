@@ -8,7 +8,7 @@ use std::time::Duration;
 use hls::{MAX_PLAYLIST_BYTES, Multivariant};
 use policy::Time;
 use proto::v1::{Placement, WatchRequest};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 use url::Url;
 
 use super::{

@@ -1,0 +1,249 @@
+//! What an operator asks and orders: `status`, `servers`, `regions`, `drain`, `resume`, `decisions`.
+
+use proto::v1::{
+    Decision, DecisionsRequest, DrainRequest, Phase, RegionStatus, RegionsRequest, ResumeRequest,
+    ServerStatus, ServersRequest, StatusRequest, StatusResponse,
+};
+use tonic::Status;
+
+use crate::{
+    args::{DecisionsArgs, ServerArgs, ShowArgs},
+    config::Config,
+    exit::Failure,
+    manager::TrafficManager,
+    output,
+    table::table,
+};
+
+/// `client status`
+///
+/// # Errors
+/// When the manager cannot be reached.
+pub async fn status(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
+    let manager = TrafficManager::new(config)?;
+    let status = manager
+        .ask(|| async { manager.operator().status(StatusRequest {}).await.map_err(failure(&manager)) })
+        .await?
+        .into_inner();
+    if args.json {
+        output::json(&status)?;
+        return Ok(());
+    }
+    output::answer(&headline(&status))?;
+    output::answer(&format!("\n{}\n\n{}", regions_table(&status.regions), servers_table(&status.servers)))?;
+    Ok(())
+}
+
+/// `client servers`
+///
+/// # Errors
+/// When the manager cannot be reached.
+pub async fn servers(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
+    let manager = TrafficManager::new(config)?;
+    let answer = manager
+        .ask(|| async { manager.operator().servers(ServersRequest {}).await.map_err(failure(&manager)) })
+        .await?
+        .into_inner();
+    if args.json {
+        output::json(&answer)?;
+    } else {
+        output::answer(&servers_table(&answer.servers))?;
+    }
+    Ok(())
+}
+
+/// `client regions`
+///
+/// # Errors
+/// When the manager cannot be reached.
+pub async fn regions(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
+    let manager = TrafficManager::new(config)?;
+    let answer = manager
+        .ask(|| async { manager.operator().regions(RegionsRequest {}).await.map_err(failure(&manager)) })
+        .await?
+        .into_inner();
+    if args.json {
+        output::json(&answer)?;
+    } else {
+        output::answer(&regions_table(&answer.regions))?;
+    }
+    Ok(())
+}
+
+/// `client drain`
+///
+/// # Errors
+/// When the manager cannot be reached, or the server is unknown or cannot be drained.
+pub async fn drain(config: &Config, args: &ServerArgs) -> anyhow::Result<()> {
+    let manager = TrafficManager::new(config)?;
+    let request = DrainRequest { server: args.server.to_string() };
+    let answer = manager
+        .ask(|| async { manager.operator().drain(request.clone()).await.map_err(failure(&manager)) })
+        .await?;
+    show_server(answer.into_inner().server, args)
+}
+
+/// `client resume`
+///
+/// # Errors
+/// When the manager cannot be reached, or the server is unknown or does not drain.
+pub async fn resume(config: &Config, args: &ServerArgs) -> anyhow::Result<()> {
+    let manager = TrafficManager::new(config)?;
+    let request = ResumeRequest { server: args.server.to_string() };
+    let answer = manager
+        .ask(|| async { manager.operator().resume(request.clone()).await.map_err(failure(&manager)) })
+        .await?;
+    show_server(answer.into_inner().server, args)
+}
+
+/// `client decisions`
+///
+/// # Errors
+/// When the manager cannot be reached, or goes while it is followed.
+pub async fn decisions(config: &Config, args: &DecisionsArgs) -> anyhow::Result<()> {
+    let manager = TrafficManager::new(config)?;
+    let request = DecisionsRequest { follow: args.follow, newest: args.newest.unwrap_or_default() };
+    let mut decisions = manager
+        .ask(|| async { manager.operator().decisions(request).await.map_err(failure(&manager)) })
+        .await?
+        .into_inner();
+    while let Some(decision) = decisions.message().await.map_err(failure(&manager))? {
+        if args.json {
+            output::json_line(&decision)?;
+        } else {
+            output::answer(&sentence(&decision))?;
+        }
+    }
+    Ok(())
+}
+
+fn failure(manager: &TrafficManager) -> impl Fn(Status) -> Failure {
+    |status| Failure::of_operator(&status, manager.address())
+}
+
+fn show_server(server: Option<ServerStatus>, args: &ServerArgs) -> anyhow::Result<()> {
+    let server =
+        server.ok_or_else(|| Failure::Failed("the traffic-manager's answer names no server".into()))?;
+    if args.json {
+        output::json(&server)?;
+    } else {
+        output::answer(&servers_table(&[server]))?;
+    }
+    Ok(())
+}
+
+fn headline(status: &StatusResponse) -> String {
+    let settled = if status.settled { "settled" } else { "waiting for its first counts" };
+    let frozen =
+        if status.frozen.is_empty() { String::new() } else { format!("\nholds still: {}", status.frozen) };
+    let streams: Vec<String> = status
+        .streams
+        .iter()
+        .map(|stream| format!("{}{}", stream.name, if stream.ready { "" } else { " (not ready)" }))
+        .collect();
+    format!(
+        "traffic-manager {} at {}, {settled}, generation {}\n{} viewers, {} relays, streams: {}{frozen}",
+        status.version,
+        status.primary_url,
+        status.generation,
+        status.viewers,
+        status.relays,
+        if streams.is_empty() { "none".to_owned() } else { streams.join(", ") },
+    )
+}
+
+fn servers_table(servers: &[ServerStatus]) -> String {
+    let mut table =
+        table(["SERVER", "REGION", "PHASE", "VIEWERS", "TARGET", "PENDING", "CAPACITY", "EGRESS", "ADDRESS"]);
+    for server in servers {
+        table.add_row([
+            server.id.clone(),
+            server.region.clone(),
+            phase_name(server.phase()),
+            server.viewers.to_string(),
+            server.target.to_string(),
+            server.pending.to_string(),
+            server.capacity.to_string(),
+            megabits(server.egress_bits_per_second),
+            server.base_url.clone(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn regions_table(regions: &[RegionStatus]) -> String {
+    let mut table = table(["REGION", "VIEWERS", "THRESHOLD", "OVER", "RELAYS", "WANTED", "WHY"]);
+    for region in regions {
+        table.add_row([
+            region.name.clone(),
+            region.viewers.to_string(),
+            region.threshold.to_string(),
+            if region.over { "yes" } else { "no" }.to_owned(),
+            region.relays.to_string(),
+            region.relays_wanted.to_string(),
+            region.explanation.clone(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn sentence(decision: &Decision) -> String {
+    let unix = u64::try_from(decision.unix_ms).unwrap_or_default();
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_millis(unix);
+    let subject = [&decision.server, &decision.region].into_iter().find(|name| !name.is_empty());
+    format!(
+        "{} {:<10} {:<18} {} ({})",
+        humantime::format_rfc3339_millis(moment),
+        decision.kind,
+        subject.map_or("-", String::as_str),
+        decision.explanation,
+        decision.reason
+    )
+}
+
+fn phase_name(phase: Phase) -> String {
+    policy::Phase::try_from(phase).map_or_else(|_| "unknown".to_owned(), |phase| phase.to_string())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bitrates are far below 2^52")]
+fn megabits(bits_per_second: u64) -> String {
+    format!("{:.1} Mbit/s", bits_per_second as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_one_line_under_its_heading() {
+        let server = ServerStatus {
+            id: "relay-127-0-0-2".into(),
+            region: "eu".into(),
+            phase: Phase::Serving.into(),
+            viewers: 7,
+            egress_bits_per_second: 12_345_678,
+            ..ServerStatus::default()
+        };
+        let text = servers_table(&[server]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        let words: Vec<&str> = lines[1].split_whitespace().collect();
+        assert_eq!(words[..4], ["relay-127-0-0-2", "eu", "serving", "7"]);
+        assert!(lines[1].contains("12.3 Mbit/s"));
+    }
+
+    #[test]
+    fn a_decision_is_a_sentence_with_its_time_and_reason() {
+        let decision = Decision {
+            unix_ms: 1_000,
+            kind: "launch".into(),
+            reason: "over-threshold".into(),
+            region: "eu".into(),
+            explanation: "4 viewers over 3".into(),
+            ..Decision::default()
+        };
+        let text = sentence(&decision);
+        assert!(text.starts_with("1970-01-01T00:00:01.000Z launch"), "{text}");
+        assert!(text.contains("4 viewers over 3 (over-threshold)"), "{text}");
+    }
+}
