@@ -1,29 +1,24 @@
-//! Why a manager does not take a server in, and whether there is any use in asking again.
+//! Why a manager does not take a server in. What to do about it stands in the manager's own text, which knows more.
 
 use tonic::{Code, Status};
 
-/// A manager that answered and said no. The text says what to do.
+/// A manager that answered and said no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The join secrets differ.
     #[error(
-        "attach to the traffic manager: it refuses this server's join secret ({0}); give both the same with \
-         SPILLWAY_JOIN_SECRET or join_secret in their config"
+        "the traffic manager refuses this server: {0}; give both the same with SPILLWAY_JOIN_SECRET, or join_secret in \
+         their config files"
     )]
     Secret(String),
-    /// The server cannot be in one fleet with the others.
-    #[error(
-        "attach to the traffic manager: {0}; all servers of a fleet share one scheme and one port and differ by host"
-    )]
+    /// The server cannot be in one fleet with the others: another scheme or port, say.
+    #[error("the traffic manager refuses this server: {0}")]
     DoesNotFit(String),
     /// Another live server has the id.
-    #[error(
-        "attach to the traffic manager: {0}; give this server another address, or another id with --id, or stop the \
-         other one"
-    )]
+    #[error("the traffic manager refuses this server: {0}")]
     IdTaken(String),
     /// What the server says of itself makes no sense to the manager.
-    #[error("attach to the traffic manager: {0}; mend this server's flags or config")]
+    #[error("the traffic manager refuses this server: {0}")]
     Senseless(String),
 }
 

@@ -293,9 +293,12 @@ async fn leaving_while_no_manager_answers_does_not_wait_for_one() {
 async fn a_refusal_that_cannot_heal_ends_it_and_says_what_to_do() {
     for (status, advice) in [
         (Status::unauthenticated("wrong"), "SPILLWAY_JOIN_SECRET"),
-        (Status::failed_precondition("port 8081 here, 8080 in the fleet"), "one port"),
+        (
+            Status::failed_precondition("port 8081 here, 8080 in the fleet"),
+            "port 8081 here, 8080 in the fleet",
+        ),
         (Status::invalid_argument("no such region"), "no such region"),
-        (Status::already_exists("id relay-127-0-0-2 is taken"), "--id"),
+        (Status::already_exists("id relay-127-0-0-2 is taken"), "is taken"),
     ] {
         let (manager, server) = both().await;
         *manager.refusal.lock().unwrap() = Some(status);
