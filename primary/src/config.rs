@@ -1,0 +1,233 @@
+//! The primary's command line and configuration, and what both come to: settings that make sense.
+
+use std::{net::SocketAddr, time::Duration};
+
+use delivery::{census, http, membership, object};
+use policy::{Region, StreamName};
+use serde::{Deserialize, Serialize};
+use service::{CommonFlags, Usage, address};
+use url::Url;
+
+use crate::source::{self, Source};
+
+/// Port of viewers where ADDRESS names none.
+const VIEWERS_PORT: u16 = 8080;
+
+/// Port of `/metrics`, `/live` and `/ready`, on the address of viewers where `admin` names none.
+const ADMIN_PORT: u16 = 9101;
+
+/// Takes a live stream in and serves its whole ladder over HLS: the origin that all relays pull from.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "primary", version)]
+pub struct Flags {
+    /// Those that are also keys of the config.
+    #[command(flatten)]
+    pub settings: SettingFlags,
+
+    /// Those that every program has.
+    #[command(flatten)]
+    pub common: CommonFlags,
+}
+
+/// The flags that are also keys of the config.
+#[derive(Debug, Clone, Default, clap::Args, Serialize)]
+pub struct SettingFlags {
+    /// Where viewers reach the stream: ip[:port], by default 127.0.0.1:8080
+    #[arg(value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+
+    /// What to serve: the http(s) URL of an HLS playlist, live or VOD; without one, a built-in test card
+    #[arg(value_name = "SOURCE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+
+    /// The URL that viewers and relays use, where it differs from http://ADDRESS
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advertise: Option<String>,
+
+    /// Attach to this traffic manager by itself, instead of waiting for one to call, such as http://127.0.0.1:7000
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manager: Option<String>,
+
+    /// Name of the stream, the first part of its URLs, by default live
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<String>,
+
+    /// Region that this server stands in, by default "default"
+    #[arg(long, value_name = "REGION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+
+    /// Viewers served at most
+    #[arg(long, value_name = "VIEWERS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<u32>,
+
+    /// Where /metrics, /live and /ready are: ip[:port], by default port 9101 of ADDRESS
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
+}
+
+/// All keys, as the file, the environment and the command line fill them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where viewers reach the stream: `ip[:port]`.
+    pub address: String,
+    /// URL of an HLS playlist; without one, the test card.
+    pub source: Option<String>,
+    /// The URL that viewers and relays use, where it differs from `http://ADDRESS`.
+    pub advertise: Option<Url>,
+    /// The traffic manager to attach to; without one, a manager has to call.
+    pub manager: Option<Url>,
+    /// Name of the stream.
+    pub stream: StreamName,
+    /// Region that this server stands in.
+    pub region: Region,
+    /// Viewers served at most: a host that serves 2 Mb/s to each of 2,000 fills half of a 10 Gb/s line.
+    pub capacity: u32,
+    /// Where `/metrics`, `/live` and `/ready` are: `ip[:port]`; without one, port 9101 of `address`.
+    pub admin: Option<String>,
+    /// What a manager must show to call this primary, and this primary a manager. Needed off loopback.
+    pub join_secret: Option<String>,
+    /// How long viewers have to finish what they are being sent when the program is told to stop.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+    /// How an upstream playlist is pulled.
+    pub pull: source::PullConfig,
+    /// What the object store holds.
+    pub cache: object::Config,
+    /// The server that viewers and relays reach.
+    pub http: http::Config,
+    /// How viewers are counted.
+    pub census: census::Config,
+    /// How the connection to the traffic manager is kept.
+    pub membership: membership::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1".to_owned(),
+            source: None,
+            advertise: None,
+            manager: None,
+            stream: "live".parse().expect("a name"),
+            region: "default".parse().expect("a name"),
+            capacity: 2_000,
+            admin: None,
+            join_secret: None,
+            drain_timeout: Duration::from_secs(5),
+            pull: source::PullConfig::default(),
+            cache: object::Config::default(),
+            http: http::Config::default(),
+            census: census::Config::default(),
+            membership: membership::Config::default(),
+        }
+    }
+}
+
+/// The configuration, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    /// Scheme, host and port that viewers and relays use, without a trailing slash.
+    pub(crate) base_url: String,
+    pub(crate) source: Source,
+    pub(crate) config: Config,
+}
+
+impl Settings {
+    /// Checks what a single key's type cannot.
+    ///
+    /// # Errors
+    /// Says which argument or key makes no sense and what would.
+    pub(crate) fn check(config: Config) -> Result<Self, Usage> {
+        let usage = |error: &dyn std::fmt::Display| Usage(error.to_string());
+        let address = address::parse(&config.address, VIEWERS_PORT).map_err(|e| usage(&e))?;
+        let admin = match &config.admin {
+            Some(given) => address::parse(given, ADMIN_PORT).map_err(|e| usage(&e))?,
+            None => SocketAddr::new(address.ip(), ADMIN_PORT),
+        };
+        let source = Source::parse(config.source.as_deref()).map_err(|e| usage(&e))?;
+        let base_url = base_url(address, config.advertise.as_ref())?;
+        config.manager.as_ref().map(|url| web_origin(url, "the manager's URL (--manager)")).transpose()?;
+        Ok(Self { address, admin, base_url, source, config })
+    }
+}
+
+fn base_url(address: SocketAddr, advertise: Option<&Url>) -> Result<String, Usage> {
+    match advertise {
+        Some(url) => web_origin(url, "the advertised URL (--advertise)"),
+        None if address.ip().is_unspecified() => Err(Usage(format!(
+            "viewers cannot use the address {}: say with --advertise under which URL they reach this server",
+            address.ip()
+        ))),
+        None => Ok(format!("http://{address}")),
+    }
+}
+
+fn web_origin(url: &Url, what: &str) -> Result<String, Usage> {
+    let bare = matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none();
+    if bare {
+        Ok(url.origin().ascii_serialization())
+    } else {
+        Err(Usage(format!("{what} is scheme, host and port, such as http://192.0.2.1:8080, not {url}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(change: impl FnOnce(&mut Config)) -> Result<Settings, Usage> {
+        let mut config = Config::default();
+        change(&mut config);
+        Settings::check(config)
+    }
+
+    #[test]
+    fn nothing_given_is_the_test_card_on_loopback() {
+        let settings = checked(|_| {}).unwrap();
+        assert_eq!(settings.base_url, "http://127.0.0.1:8080");
+        assert_eq!(settings.admin, "127.0.0.1:9101".parse().unwrap());
+        assert!(matches!(settings.source, Source::TestCard));
+    }
+
+    #[test]
+    fn the_admin_port_is_on_the_address_of_viewers() {
+        let settings = checked(|c| c.address = "127.0.0.5:90".to_owned()).unwrap();
+        assert_eq!(settings.admin, "127.0.0.5:9101".parse().unwrap());
+    }
+
+    #[test]
+    fn a_source_that_is_none_is_refused_with_what_would_be_one() {
+        for given in ["nonsense", "ftp://127.0.0.1/a.m3u8", "/tmp/a.m3u8", "http://"] {
+            let error = checked(|c| c.source = Some(given.to_owned())).unwrap_err().to_string();
+            assert!(error.contains(given) && error.contains("m3u8"), "{error}");
+        }
+    }
+
+    #[test]
+    fn all_addresses_need_an_advertised_one() {
+        let error = checked(|c| c.address = "0.0.0.0".to_owned()).unwrap_err().to_string();
+        assert!(error.contains("--advertise"), "{error}");
+        let advertised = "https://tv.example/".parse().unwrap();
+        let settings =
+            checked(|c| (c.address, c.advertise) = ("0.0.0.0".to_owned(), Some(advertised))).unwrap();
+        assert_eq!(settings.base_url, "https://tv.example");
+    }
+
+    #[test]
+    fn a_manager_with_a_path_is_refused() {
+        let error =
+            checked(|c| c.manager = Some("http://127.0.0.1:7000/watch".parse().unwrap())).unwrap_err();
+        assert!(error.to_string().contains("--manager"), "{error}");
+    }
+}

@@ -1,0 +1,151 @@
+//! What the source has published so far: the stream's ladder, once it is known, and each rendition's newest playlist.
+//!
+//! The source writes here; the feed reads at every request, so what it reads is behind atomic pointers. Who waits for a
+//! segment (a relay) is woken when it is listed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use delivery::feed::{Error, Playlist, Stream};
+use hls::{Rendition, Template, window::LiveWindow};
+use policy::StreamName;
+use tokio::sync::watch;
+
+/// How many target durations a request waits for a segment before it is answered with what there is (RFC 8216bis 6.2.5.2).
+const PATIENCE_TARGET_DURATIONS: u32 = 3;
+
+/// How far ahead of the newest segment one may be waited for (RFC 8216bis 6.2.5.2).
+const MOST_AHEAD: u64 = 2;
+
+/// The one stream of a primary.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    stream: StreamName,
+    ladder: OnceLock<Ladder>,
+}
+
+#[derive(Debug)]
+struct Ladder {
+    template: Arc<Template>,
+    shelves: BTreeMap<Rendition, Shelf>,
+}
+
+/// Where the newest playlist of one rendition is shown.
+#[derive(Debug, Default)]
+struct Shelf {
+    playlist: ArcSwapOption<Playlist>,
+    changed: watch::Sender<()>,
+}
+
+impl Publication {
+    /// A stream of which nothing is known but its name.
+    pub(crate) fn new(stream: StreamName) -> Self {
+        Self { stream, ladder: OnceLock::new() }
+    }
+
+    pub(crate) fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+
+    /// Makes the ladder known. The first one stays: what viewers were given must go on.
+    pub(crate) fn open(&self, template: Template) {
+        self.ladder.get_or_init(|| {
+            let shelves =
+                template.renditions().into_iter().map(|name| (name.clone(), Shelf::default())).collect();
+            Ladder { template: Arc::new(template), shelves }
+        });
+    }
+
+    /// Shows a rendition's newest list and wakes who waits for it; false where the ladder is not known or lacks it.
+    pub(crate) fn show(&self, rendition: &Rendition, window: &LiveWindow) -> bool {
+        let Some(shelf) = self.ladder.get().and_then(|ladder| ladder.shelves.get(rendition)) else {
+            return false;
+        };
+        shelf.playlist.store(Some(Arc::new(Playlist {
+            body: Bytes::from(window.render()),
+            target_duration: Duration::from_secs(window.target_duration_s()),
+            newest: window.listed().map(|listed| *listed.end()),
+            ended: window.has_ended(),
+        })));
+        shelf.changed.send_replace(());
+        true
+    }
+
+    /// How the stream stands.
+    pub(crate) fn state(&self) -> Stream {
+        let shown: Vec<Arc<Playlist>> = self
+            .ladder
+            .get()
+            .map(|ladder| ladder.shelves.values().filter_map(|shelf| shelf.playlist.load_full()).collect())
+            .unwrap_or_default();
+        Stream {
+            name: self.stream.clone(),
+            template: self.ladder.get().map(|ladder| Arc::clone(&ladder.template)),
+            target_duration: shown.iter().map(|playlist| playlist.target_duration).max().unwrap_or_default(),
+            live: shown.is_empty() || shown.iter().any(|playlist| !playlist.ended),
+            ready: !shown.is_empty(),
+        }
+    }
+
+    pub(crate) fn template(&self) -> Result<Arc<Template>, Error> {
+        self.ladder().map(|ladder| Arc::clone(&ladder.template))
+    }
+
+    /// A rendition's playlist; with `msn`, as soon as it lists that segment.
+    pub(crate) async fn playlist(&self, rendition: &str, msn: Option<u64>) -> Result<Playlist, Error> {
+        let ladder = self.ladder()?;
+        let shelf = ladder.shelves.get(rendition).ok_or_else(|| Error::UnknownRendition {
+            stream: self.stream.clone(),
+            name: rendition.to_owned(),
+            known: ladder.shelves.keys().map(ToString::to_string).collect(),
+        })?;
+        let playlist = shelf.newest().ok_or_else(|| Error::NotReady(self.stream.clone()))?;
+        match (msn, playlist.newest) {
+            (Some(asked), Some(newest)) if asked > newest.saturating_add(MOST_AHEAD) && !playlist.ended => {
+                Err(Error::TooFarAhead { asked, newest })
+            }
+            (Some(asked), _) if !lists(&playlist, asked) => Ok(shelf.wait_for(asked, playlist).await),
+            _ => Ok(playlist),
+        }
+    }
+
+    fn ladder(&self) -> Result<&Ladder, Error> {
+        self.ladder.get().ok_or_else(|| Error::NotReady(self.stream.clone()))
+    }
+}
+
+impl Shelf {
+    fn newest(&self) -> Option<Playlist> {
+        self.playlist.load().as_deref().cloned()
+    }
+
+    /// The first playlist that lists `asked`, or after a while the one there is.
+    async fn wait_for(&self, asked: u64, present: Playlist) -> Playlist {
+        let patience = present.target_duration * PATIENCE_TARGET_DURATIONS;
+        let listed = async {
+            let mut changed = self.changed.subscribe();
+            loop {
+                if let Some(playlist) = self.newest().filter(|playlist| lists(playlist, asked)) {
+                    return playlist;
+                }
+                if changed.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        match tokio::time::timeout(patience, listed).await {
+            Ok(playlist) => playlist,
+            Err(_) => self.newest().unwrap_or(present),
+        }
+    }
+}
+
+/// Whether waiting for a segment has an end with this playlist.
+fn lists(playlist: &Playlist, sequence: u64) -> bool {
+    playlist.ended || playlist.newest.is_some_and(|newest| newest >= sequence)
+}
