@@ -38,7 +38,7 @@ use hls::{Resource, url::Kind};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use policy::session::Keys;
+use policy::{Phase, session::Keys};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -159,6 +159,10 @@ impl<F: Feed> Site<F> {
         caller: &Caller,
     ) -> Result<Answer, Refusal> {
         self.make_room_for_relays(request.headers(), caller)?;
+        if !caller.is_relay() && self.board.now().phase == Phase::Standby {
+            self.census.refuse();
+            return Err(Refusal::StandsBy { retry_after: self.config.retry_after });
+        }
         match resource.kind {
             Kind::Multivariant => self.multivariant(request, resource.stream).await,
             Kind::Playlist { rendition } => self.playlist(request, resource.stream, rendition, caller).await,

@@ -43,6 +43,12 @@ pub(super) enum Refusal {
         /// When.
         retry_after: Duration,
     },
+    /// The relay is not wanted now.
+    #[error("this relay stands by and serves nobody now; ask the traffic manager for a URL")]
+    StandsBy {
+        /// When it may be another.
+        retry_after: Duration,
+    },
     /// All connections that viewers may have are taken.
     #[error("this server has as many connections as it takes; ask again later")]
     Connections {
@@ -79,6 +85,7 @@ impl Refusal {
             }
             Self::Feed(Error::NotReady(_) | Error::Upstream(FetchError::Busy))
             | Self::Full { .. }
+            | Self::StandsBy { .. }
             | Self::Connections { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoToken => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -87,7 +94,9 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Full { retry_after, .. } | Self::Connections { retry_after } => Some(*retry_after),
+            Self::Full { retry_after, .. }
+            | Self::StandsBy { retry_after }
+            | Self::Connections { retry_after } => Some(*retry_after),
             refusal => (refusal.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(NOT_READY_RETRY),
         }
     }

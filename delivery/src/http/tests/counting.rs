@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use policy::{
-    Class, Region, ServerId,
+    Class, Phase, Region, ServerId,
     redirects::{RedirectQuota, RelayQuota},
     routing::Slot,
 };
@@ -33,6 +33,22 @@ async fn a_newcomer_beyond_the_capacity_is_told_when_to_come_again_and_who_plays
     let relay = Request::get(play.playlist(&second)).header(PASS_HEADER, play.pass());
     assert_eq!(play.client().await.ask(relay).await.status(), StatusCode::OK);
     assert_eq!((play.viewers_after(NOW), play.site.census.refused_total()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_relay_that_stands_by_says_so_and_drains_for_whoever_still_asks() {
+    let play = Scene::relay().begin().await;
+    let viewer = session("a", Class::Steers);
+    for (phase, expected) in [
+        (Phase::Standby, StatusCode::SERVICE_UNAVAILABLE),
+        (Phase::Serving, StatusCode::OK),
+        (Phase::Draining, StatusCode::OK),
+    ] {
+        play.site.board.change(|situation| situation.phase = phase);
+        let answer = play.get(&play.playlist(&viewer)).await;
+        assert_eq!(answer.status(), expected, "{phase}");
+    }
+    assert_eq!(play.site.census.refused_total(), 1);
 }
 
 #[tokio::test]
