@@ -161,6 +161,7 @@ impl Census {
     /// Notes that a newcomer is refused for want of room.
     pub fn refuse(&self) -> Full {
         self.refused_total.fetch_add(1, Relaxed);
+        crate::metrics::refused();
         Full(self.place.capacity)
     }
 

@@ -137,19 +137,21 @@ impl<F: Feed> Site<F> {
     async fn answer(&self, request: Request<Incoming>, caller: &Caller) -> Answer {
         let started = Instant::now();
         caller.asked.store(true, Relaxed);
-        let head_only = request.method() == Method::HEAD;
+        let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let resource = Resource::parse(&path);
-        let answered = match (request.method(), resource) {
+        let answered = match (&method, &resource) {
             (&Method::OPTIONS, _) => Ok(answer::preflight()),
-            (&Method::GET | &Method::HEAD, Some(resource)) => {
-                self.resource(&request, &resource, caller).await
-            }
+            (&Method::GET | &Method::HEAD, Some(resource)) => self.resource(&request, resource, caller).await,
             (_, Some(_)) => Err(Refusal::Method),
             (_, None) => self.other(request).await,
         };
-        self.seconds.took(resource.map(|resource| resource.kind), caller.is_relay(), started.elapsed());
-        answer::finish(answered.unwrap_or_else(|refusal| refusal.answer()), head_only)
+        let answer = answered.unwrap_or_else(|refusal| refusal.answer());
+        let took = started.elapsed();
+        self.seconds.took(resource.map(|resource| resource.kind), caller.is_relay(), took);
+        // The path alone: a query may hold a token.
+        tracing::trace!(%method, path, status = answer.status().as_u16(), ?took, "answered");
+        answer::finish(answer, method == Method::HEAD)
     }
 
     async fn resource(

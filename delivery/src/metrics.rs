@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use hls::url::Kind;
 use metrics::{
-    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
 };
 use policy::StreamName;
 
 use crate::object::FetchError;
 
+const CONNECTIONS: &str = "spillway_connections";
+const REFUSED: &str = "spillway_refused_total";
+const CENSUS_SESSIONS: &str = "spillway_census_sessions";
+const CACHE_OBJECTS: &str = "spillway_cache_objects";
 const SESSIONS: &str = "spillway_sessions";
 const EGRESS_BYTES: &str = "spillway_egress_bytes_total";
 const REQUEST_SECONDS: &str = "spillway_request_seconds";
@@ -20,6 +25,18 @@ const UPSTREAM_FETCHES: &str = "spillway_upstream_fetches_total";
 
 /// Describes every metric of delivery to the recorder: call it once, after the recorder is installed.
 pub fn describe() {
+    describe_gauge!(
+        CONNECTIONS,
+        Unit::Count,
+        "Connections of viewers and relays; at most http.max_connections"
+    );
+    describe_counter!(REFUSED, Unit::Count, "Newcomers answered with 503 for want of room");
+    describe_gauge!(
+        CENSUS_SESSIONS,
+        Unit::Count,
+        "Sessions in the census' table, probes included; at most census.max_sessions"
+    );
+    describe_gauge!(CACHE_OBJECTS, Unit::Count, "Objects in memory; at most cache.max_entries");
     describe_gauge!(SESSIONS, Unit::Count, "Viewers that this server itself serves, by stream");
     describe_counter!(EGRESS_BYTES, Unit::Bytes, "Bytes sent to viewers and relays");
     describe_histogram!(
@@ -74,13 +91,29 @@ pub fn upstream_fetch(result: FetchResult) {
 
 /// The media held in memory.
 #[allow(clippy::cast_precision_loss, reason = "a gauge is a float; bytes stay far below 2^52")]
-pub(crate) fn cache_bytes(bytes: u64) {
+pub(crate) fn cache(bytes: u64, objects: usize) {
     gauge!(CACHE_BYTES).set(bytes as f64);
+    gauge!(CACHE_OBJECTS).set(objects as f64);
 }
 
 /// The viewers of a stream.
 pub(crate) fn sessions(stream: &StreamName, viewers: u32) {
     gauge!(SESSIONS, "stream" => stream.as_str().to_owned()).set(f64::from(viewers));
+}
+
+/// The sessions in the census' table.
+pub(crate) fn census_sessions(sessions: u32) {
+    gauge!(CENSUS_SESSIONS).set(f64::from(sessions));
+}
+
+/// A newcomer was refused.
+pub(crate) fn refused() {
+    counter!(REFUSED).increment(1);
+}
+
+/// The connections that there are.
+pub(crate) fn connections() -> Gauge {
+    gauge!(CONNECTIONS)
 }
 
 /// The bytes sent to viewers and relays.

@@ -194,12 +194,12 @@ impl<F: Fetch> Store<F> {
 
     fn account(&self, more: u64) {
         let now = self.inner.bytes.fetch_add(more, Ordering::Relaxed) + more;
-        crate::metrics::cache_bytes(now);
+        crate::metrics::cache(now, self.inner.entries.len());
     }
 
     fn release(&self, less: u64) {
         let now = self.inner.bytes.fetch_sub(less, Ordering::Relaxed) - less;
-        crate::metrics::cache_bytes(now);
+        crate::metrics::cache(now, self.inner.entries.len());
     }
 
     /// Takes out the least recently asked complete objects until the limits hold, or until none is left.

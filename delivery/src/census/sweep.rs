@@ -112,6 +112,7 @@ impl Census {
     }
 
     fn publish(&self, tallies: Tallies) {
+        metrics::census_sessions(self.present.load(Relaxed));
         let mut sessions: BTreeMap<&StreamName, u32> = BTreeMap::new();
         let before = self.tallies.load();
         // Streams that have lost their last viewer are told so once.

@@ -15,6 +15,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use metrics::Gauge;
 use service::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,23 +27,22 @@ use super::{
     Caller, Config, Site,
     socket::{Socket, tune},
 };
-use crate::{census::Connected, feed::Feed};
+use crate::{census::Connected, feed::Feed, metrics::connections};
 
 /// Descriptors that a server needs besides its connections: its files, its upstream, its manager.
 const OTHER_DESCRIPTORS: usize = 256;
 
+/// The least buffer that hyper takes for a connection.
+const MIN_HEAD_BYTES: usize = 8 << 10;
+
 /// Pause after the system could not give a connection, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What is sent to who finds all connections taken: too little is known of him for more.
-const TURNED_AWAY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nAccess-Control-Allow-Origin: *\r\n\
-    Content-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// The connections that there are.
 #[derive(Debug)]
 pub(super) struct Connections {
     open: AtomicUsize,
+    gauge: Gauge,
     limit: usize,
     for_viewers: usize,
 }
@@ -60,6 +60,7 @@ impl Connections {
         }
         Self {
             open: AtomicUsize::new(0),
+            gauge: connections(),
             limit,
             for_viewers: limit.saturating_sub(config.relay_reserve).max(1),
         }
@@ -73,7 +74,10 @@ impl Connections {
     fn take(self: &Arc<Self>) -> Option<Taken> {
         let taken =
             self.open.fetch_update(Relaxed, Relaxed, |open| (open < self.limit).then_some(open + 1)).is_ok();
-        taken.then(|| Taken(Arc::clone(self)))
+        taken.then(|| {
+            self.gauge.increment(1);
+            Taken(Arc::clone(self))
+        })
     }
 }
 
@@ -83,6 +87,7 @@ struct Taken(Arc<Connections>);
 impl Drop for Taken {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);
+        self.0.gauge.decrement(1);
     }
 }
 
@@ -126,7 +131,7 @@ impl<F: Feed> Site<F> {
                             drop(taken);
                         });
                     }
-                    None => turn_away(&stream),
+                    None => self.turn_away(&stream),
                 },
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be taken");
@@ -141,6 +146,17 @@ impl<F: Feed> Site<F> {
             () = shutdown.hard.cancelled() => {}
         }
         Ok(())
+    }
+
+    /// Says why, as far as that can be done without waiting: too little is known of who finds all connections taken.
+    fn turn_away(&self, stream: &TcpStream) {
+        self.census.refuse();
+        let answer = format!(
+            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {}\r\nAccess-Control-Allow-Origin: *\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n",
+            self.config.retry_after.as_secs().max(1)
+        );
+        let _ = stream.try_write(answer.as_bytes());
     }
 
     async fn connection(
@@ -180,12 +196,4 @@ impl<F: Feed> Site<F> {
             tracing::debug!(error, "a connection broke");
         }
     }
-}
-
-/// What hyper demands at least.
-const MIN_HEAD_BYTES: usize = 8 << 10;
-
-/// Says why, as far as that can be done without waiting.
-fn turn_away(stream: &TcpStream) {
-    let _ = stream.try_write(TURNED_AWAY);
 }

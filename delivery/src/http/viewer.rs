@@ -49,9 +49,9 @@ impl<F: Feed> Site<F> {
 
     /// Whether a valid pass is shown.
     pub(super) fn is_relay(&self, headers: &HeaderMap) -> bool {
-        let pass = headers.get(PASS_HEADER).and_then(|pass| pass.to_str().ok());
-        let keys = self.board.now().keys.clone();
-        pass.zip(keys).is_some_and(|(pass, keys)| keys.verify_pass(pass, unix_now()).is_ok())
+        let Some(pass) = headers.get(PASS_HEADER).and_then(|pass| pass.to_str().ok()) else { return false };
+        let situation = self.board.now();
+        situation.keys.as_deref().is_some_and(|keys| keys.verify_pass(pass, unix_now()).is_ok())
     }
 
     fn session(&self, token: &str) -> Option<Session> {
