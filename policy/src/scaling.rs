@@ -26,6 +26,11 @@ pub struct Plan {
 impl Plan {
     /// Relays that carry `viewers`, where those there are have `capacities`.
     #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and a bound that fits"
+    )]
     pub fn relays_for(&self, viewers: f64, capacities: &[u32]) -> u32 {
         let mut left = viewers;
         let mut relays = 0_u32;
@@ -37,17 +42,12 @@ impl Plan {
             relays += 1;
         }
         let each = (f64::from(self.capacity) * self.utilisation).max(1.0);
-        let mut further = 0_u32;
-        while left > 0.0 && further < MOST {
-            left -= each;
-            further += 1;
-        }
-        relays + further
+        relays + (left.max(0.0) / each).ceil().min(MOST) as u32
     }
 }
 
 /// Relays that one step wants further at most: above every budget that makes sense, it only bounds the sum.
-const MOST: u32 = 10_000;
+const MOST: f64 = 10_000.0;
 
 impl Wanted {
     /// Relays wanted now.

@@ -18,13 +18,7 @@ const CAPACITY: u32 = 50;
 /// One thing that happens; servers and regions by number.
 #[derive(Debug, Clone)]
 enum Act {
-    Attach {
-        server: usize,
-        phase: Phase,
-        launched: bool,
-        incarnation: u64,
-        region: usize,
-    },
+    Attach(Newcomer),
     Report {
         server: usize,
         phase: Phase,
@@ -50,15 +44,40 @@ enum Act {
     Quiet(u8),
 }
 
+/// A server as it attaches.
+#[derive(Debug, Clone)]
+struct Newcomer {
+    server: usize,
+    phase: Phase,
+    launched: bool,
+    incarnation: u64,
+    region: usize,
+    capacity: u32,
+}
+
+fn newcomer() -> impl Strategy<Value = Newcomer> {
+    let phase = select(vec![Phase::Standby, Phase::Warming, Phase::Serving, Phase::Draining]);
+    let capacity = select(vec![CAPACITY, CAPACITY, 1, u32::MAX]);
+    (0..HOSTS.len(), phase, any::<bool>(), 0..3_u64, 0..REGIONS.len(), capacity).prop_map(
+        |(server, phase, launched, incarnation, region, capacity)| Newcomer {
+            server,
+            phase,
+            launched,
+            incarnation,
+            region,
+            capacity,
+        },
+    )
+}
+
 fn act() -> impl Strategy<Value = Act> {
-    let phase = || select(vec![Phase::Standby, Phase::Warming, Phase::Serving, Phase::Draining]);
-    let viewers = || vec((0..REGIONS.len(), 0..Class::ALL.len(), 0..80_u32), 0..4);
+    let phase = select(vec![Phase::Standby, Phase::Warming, Phase::Serving, Phase::Draining]);
+    let count = prop_oneof![20 => 0..80_u32, 1 => Just(u32::MAX)];
+    let viewers = vec((0..REGIONS.len(), 0..Class::ALL.len(), count), 0..4);
     let server = || 0..HOSTS.len();
     prop_oneof![
-        4 => (server(), phase(), any::<bool>(), 0..3_u64, 0..REGIONS.len()).prop_map(
-            |(server, phase, launched, incarnation, region)| Act::Attach { server, phase, launched, incarnation, region }
-        ),
-        12 => (server(), phase(), viewers(), any::<bool>(), 0..100_u64, prop::bool::weighted(0.05)).prop_map(
+        4 => newcomer().prop_map(Act::Attach),
+        12 => (server(), phase, viewers, any::<bool>(), 0..100_u64, prop::bool::weighted(0.05)).prop_map(
             |(server, phase, viewers, quiet, opened, stale)| Act::Report { server, phase, viewers, quiet, opened, stale }
         ),
         1 => server().prop_map(Act::Goodbye),
@@ -166,12 +185,13 @@ impl Told {
         let attachments = self.attachments.clone();
         let attachment = |server: &usize| attachments.get(server).copied().unwrap_or(0);
         match act {
-            Act::Attach { server, phase, launched, incarnation, region: number } => {
+            Act::Attach(newcomer) => {
+                let (server, phase) = (newcomer.server, newcomer.phase);
                 self.drawn += 1;
-                self.attachments.insert(*server, self.drawn);
+                self.attachments.insert(server, self.drawn);
                 self.last
-                    .insert(*server, Report { phase: Some(*phase), streams: streams(), ..Report::default() });
-                Observation::Attached(self.hello(*server, *phase, *launched, *incarnation, *number))
+                    .insert(server, Report { phase: Some(phase), streams: streams(), ..Report::default() });
+                Observation::Attached(self.hello(newcomer))
             }
             Act::Report { server, phase, viewers, quiet, opened, stale } => {
                 let report = self.report(*server, *phase, viewers, *quiet, *opened);
@@ -199,17 +219,18 @@ impl Told {
         }
     }
 
-    fn hello(&self, server: usize, phase: Phase, launched: bool, incarnation: u64, number: usize) -> Hello {
+    fn hello(&self, newcomer: &Newcomer) -> Hello {
+        let primary = newcomer.server == 0;
         Hello {
             attachment: self.drawn,
-            id: id(server),
-            kind: if server == 0 { Kind::Primary } else { Kind::Relay },
-            region: region(number),
-            base_url: format!("http://{}:8080", HOSTS[server]).into(),
-            capacity: if server == 0 { CAPACITY * 10 } else { CAPACITY },
-            incarnation,
-            launched: launched && server != 0,
-            phase,
+            id: id(newcomer.server),
+            kind: if primary { Kind::Primary } else { Kind::Relay },
+            region: region(newcomer.region),
+            base_url: format!("http://{}:8080", HOSTS[newcomer.server]).into(),
+            capacity: if primary { newcomer.capacity.saturating_mul(10) } else { newcomer.capacity },
+            incarnation: newcomer.incarnation,
+            launched: newcomer.launched && !primary,
+            phase: newcomer.phase,
             streams: streams(),
             version: String::new(),
             metrics_address: String::new(),

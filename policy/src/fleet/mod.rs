@@ -32,6 +32,7 @@ mod server;
 mod sharing;
 mod slots;
 mod timers;
+mod viewers;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -43,7 +44,8 @@ pub use directive::{Content, Directive, Pathway};
 pub use observation::{Count, Hello, Inventory, Observation, Offer, Report, StreamState};
 pub use refusal::Refusal;
 pub use region::RegionState;
-pub use server::{Server, Viewers};
+pub use server::Server;
+pub use viewers::Viewers;
 
 use crate::{
     Phase, Region, ServerId, StreamName, Time,

@@ -2,9 +2,10 @@
 
 use super::{Fleet, RegionState};
 use crate::{
-    Phase, Region,
+    Class, Phase, Region,
     decision::{Action, Reason},
     demand::{Demand, Passed},
+    routing::Kind,
     scaling::Plan,
 };
 
@@ -49,14 +50,26 @@ impl Fleet {
         let mut twice = 0_u32;
         for server in self.servers.values().filter(|server| server.is_attached()) {
             let viewers = server.viewers.of(region);
-            demand.high += viewers;
+            demand.high = demand.high.saturating_add(viewers);
             if server.phase != Phase::Suspect {
-                demand.low += viewers;
-                twice += server.counters.in_flight(region, self.now).min(viewers);
+                demand.low = demand.low.saturating_add(viewers);
+                twice = twice.saturating_add(server.counters.in_flight(region, self.now).min(viewers));
             }
         }
-        demand.low = demand.low.saturating_sub(twice);
+        let on_their_way = self.redirected_unseen(region);
+        demand.low = demand.low.saturating_sub(twice).saturating_add(on_their_way);
+        demand.high = demand.high.saturating_add(on_their_way);
         demand
+    }
+
+    /// Sessions that the primary handed to relays and counts no more, and that no relay counts yet: a relay counts a session
+    /// from its second reload. Were they left out, their relay would lose its part as soon as it got it.
+    fn redirected_unseen(&self, region: &Region) -> u32 {
+        let handed = self.primary().map_or(0, |primary| primary.redirected.get(region).copied().unwrap_or(0));
+        let relays =
+            self.servers.values().filter(|server| server.kind == Kind::Relay && server.is_attached());
+        let counted = relays.map(|relay| relay.viewers.of_class(region, Class::Redirects));
+        handed.saturating_sub(counted.fold(0, u32::saturating_add))
     }
 
     /// What the primary carries of a region: never more than it takes at all.

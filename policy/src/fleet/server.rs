@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Count, Directive, Hello, LaunchSpec, Report, StreamState};
-use crate::{Class, Phase, Region, ServerId, Time, counters::Counters, drain::Drain, routing::Kind};
+use super::{Directive, Hello, LaunchSpec, Report, StreamState, Viewers};
+use crate::{Phase, Region, ServerId, Time, counters::Counters, drain::Drain, routing::Kind};
 
 /// One member of the fleet, from the wish for it until it is forgotten.
 #[derive(Debug, Clone)]
@@ -93,57 +93,6 @@ pub(crate) struct Growth {
     pub(crate) departed: u32,
 }
 
-/// Viewers by region and class.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Viewers(BTreeMap<Region, [u32; Class::ALL.len()]>);
-
-impl Viewers {
-    /// Everybody in `counts`, scaled down to `capacity` where they are more than could be.
-    pub(crate) fn clamped(counts: &[Count], capacity: u32) -> Self {
-        let mut all = Self::default();
-        for count in counts {
-            let classes = all.0.entry(count.region.clone()).or_default();
-            let viewers = &mut classes[count.class as usize];
-            *viewers = viewers.saturating_add(count.viewers);
-        }
-        let total: u64 = all.0.values().flatten().map(|viewers| u64::from(*viewers)).sum();
-        if total > u64::from(capacity) {
-            for viewers in all.0.values_mut().flatten() {
-                let scaled = u64::from(*viewers) * u64::from(capacity) / total;
-                *viewers = u32::try_from(scaled).unwrap_or(capacity);
-            }
-        }
-        all
-    }
-
-    /// Viewers of one region.
-    #[must_use]
-    pub fn of(&self, region: &Region) -> u32 {
-        self.0.get(region).map_or(0, |classes| classes.iter().sum())
-    }
-
-    /// Viewers of one region and class.
-    #[must_use]
-    pub fn of_class(&self, region: &Region, class: Class) -> u32 {
-        self.0.get(region).map_or(0, |classes| classes[class as usize])
-    }
-
-    /// All viewers.
-    #[must_use]
-    pub fn total(&self) -> u32 {
-        self.0.values().flatten().sum()
-    }
-
-    /// Viewers by region.
-    pub fn by_region(&self) -> impl Iterator<Item = (&Region, u32)> {
-        self.0.iter().map(|(region, classes)| (region, classes.iter().sum()))
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-}
-
 impl Server {
     /// A relay that was asked of the provisioner.
     pub(crate) fn requested(spec: &LaunchSpec, now: Time) -> Self {
@@ -221,6 +170,7 @@ impl Server {
         self.region = hello.region;
         self.base_url = hello.base_url;
         self.capacity = hello.capacity;
+        self.viewers.clamp(hello.capacity);
         self.launched = hello.launched || matches!(self.phase, Phase::Requested | Phase::Starting);
         self.version = hello.version;
         self.metrics_address = hello.metrics_address;

@@ -164,13 +164,14 @@ impl Server {
     fn told_to_stay_at_primary(&self, region: &Region) -> u32 {
         let target = self.target_of(region);
         let crowd = self.crowd(region);
-        target.saturating_sub(crowd.fixed + crowd.kept()) + primary_deadband(target)
+        target.saturating_sub(crowd.fixed + crowd.kept()).saturating_add(primary_deadband(target))
     }
 
     fn told_to_stay_at_relay(&self, region: &Region, exactly: bool) -> u32 {
         let target = self.target_of(region);
         let others = self.viewers.of(region) - self.movable(region);
-        target.saturating_sub(others) + if exactly { 0 } else { relay_deadband(target) }
+        let deadband = if exactly { 0 } else { relay_deadband(target) };
+        target.saturating_sub(others).saturating_add(deadband)
     }
 
     /// Viewers told to leave since the last step.
