@@ -30,7 +30,7 @@ use self::{
 pub use self::{client::PASS_HEADER, config::Config};
 use crate::{
     feed::{Error, Feed, Health, Playlist, Stream},
-    object::{self, Key, Object, Store},
+    object::{self, FetchError, Key, Object, Store},
     situation::Board,
 };
 
@@ -78,7 +78,11 @@ impl Upstream {
     /// # Errors
     /// What is not there yet.
     pub async fn warm(&self) -> Result<(), Error> {
-        for name in &self.board.snapshot().streams {
+        let situation = self.board.snapshot();
+        if situation.streams.is_empty() {
+            return Err(FetchError::Failed("the traffic manager has named no stream yet".to_owned()).into());
+        }
+        for name in &situation.streams {
             let stream = self.stream(name.as_str())?;
             let template = stream.ladder.value().await?;
             let ladder = template.ladder();

@@ -52,6 +52,7 @@ impl Client {
         let http = Http::builder()
             .connect_timeout(config.connect_timeout)
             .pool_max_idle_per_host(config.max_idle_connections)
+            .pool_idle_timeout(config.idle_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .tcp_nodelay(true)
@@ -112,12 +113,19 @@ impl Client {
         Ok((answer?, place))
     }
 
-    /// Counts a failure; an upstream that says that something is gone is well.
+    /// Counts a failure, and says when the upstream begins to fail or is back. One that says that something is gone is well.
     pub(super) fn note(&self, error: Option<&FetchError>) {
-        let failed = matches!(error, Some(FetchError::Failed(_)));
-        self.failing.store(failed, Ordering::Relaxed);
-        if failed {
-            self.failures_total.fetch_add(1, Ordering::Relaxed);
+        let failed = error.filter(|error| matches!(error, FetchError::Failed(_)));
+        let was_failing = self.failing.swap(failed.is_some(), Ordering::Relaxed);
+        match failed {
+            Some(error) => {
+                self.failures_total.fetch_add(1, Ordering::Relaxed);
+                if !was_failing {
+                    tracing::warn!(%error, "serving on what is here; asking again");
+                }
+            }
+            None if was_failing => tracing::info!("the upstream answers again"),
+            None => {}
         }
     }
 

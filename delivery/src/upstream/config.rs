@@ -19,6 +19,9 @@ pub struct Config {
     pub max_requests: usize,
     /// Connections kept open while nothing is asked: one for each rendition watched and a few for segments.
     pub max_idle_connections: usize,
+    /// How long they are kept: less than servers keep theirs (`http.idle_timeout`), so that none is used as it is closed.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
     /// Bytes of one playlist. A day of 2 s segments has about 4 MiB.
     pub max_playlist_bytes: usize,
     /// Newest segments of a watched rendition that are taken before anybody asks. Players start three from the end.
@@ -37,6 +40,7 @@ impl Default for Config {
             answer_timeout: Duration::from_secs(5),
             max_requests: 64,
             max_idle_connections: 32,
+            idle_timeout: Duration::from_secs(60),
             max_playlist_bytes: 4 << 20,
             fetch_ahead: 3,
             ladder_refresh: Duration::from_secs(10),

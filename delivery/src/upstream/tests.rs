@@ -155,6 +155,7 @@ async fn before_a_directive_no_stream_is_said_not_to_exist() {
     relay.board.change(|situation| situation.streams.clear());
     let error = soon(relay.multivariant("live")).await.unwrap_err();
     assert_eq!(error, Error::NotReady("live".parse().unwrap()));
+    assert!(soon(relay.warm()).await.is_err());
 }
 
 #[tokio::test]
