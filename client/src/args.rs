@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use policy::{Class, Region, ServerId, StreamName};
-use service::CommonFlags;
+use service::{CommonFlags, telemetry::LogFormat};
 
 use crate::{config::Overrides, crowd::CrowdArgs, play::PlayArgs};
 
@@ -26,11 +26,33 @@ pub struct Args {
 
     /// Flags that every program has.
     #[command(flatten)]
-    pub common: CommonFlags,
+    pub common: Common,
 
     /// What to do; without it: locate
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// The flags of every program, as `service::CommonFlags`; but `--log` stands before the command only, because `crowd --log` is
+/// another.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Read this TOML file; environment (SPILLWAY_…) and command line win over it
+    #[arg(long, value_name = "FILE", global = true, env = "SPILLWAY_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Print the configuration as it would be used, as TOML, and exit
+    #[arg(long, global = true)]
+    pub print_config: bool,
+
+    /// What to log (before the command): error, warn, info, debug, trace, or a filter such as warn,client=debug
+    #[arg(long, value_name = "FILTER", env = "SPILLWAY_LOG")]
+    pub log: Option<String>,
+
+    /// How to log: text for people, json for machines
+    #[arg(long, value_name = "FORMAT", global = true, value_enum, env = "SPILLWAY_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 const AFTER_HELP: &str = "\
@@ -132,9 +154,13 @@ impl Args {
     /// The flags of all programs; the client keeps its log quiet, because its standard error is for people.
     #[must_use]
     pub fn common_flags(&self) -> CommonFlags {
-        let mut flags = self.common.clone();
-        flags.log.get_or_insert_with(|| "warn".to_owned());
-        flags
+        let Common { config, print_config, log, log_format } = &self.common;
+        CommonFlags {
+            config: config.clone(),
+            print_config: *print_config,
+            log: Some(log.clone().unwrap_or_else(|| "warn".to_owned())),
+            log_format: *log_format,
+        }
     }
 
     /// What the command line sets of the configuration.
@@ -177,6 +203,7 @@ mod tests {
             ("10.0.0.1 play", Some("10.0.0.1"), None, "play"),
             ("10.0.0.1 7001 play live --duration 3s", Some("10.0.0.1"), Some(7001), "play"),
             ("manager.example 7001 crowd --viewers 3", Some("manager.example"), Some(7001), "crowd"),
+            ("--log debug 10.0.0.1 crowd --log crowd.jsonl", Some("10.0.0.1"), None, "crowd"),
             ("::1 7000 locate other --share", Some("::1"), Some(7000), "locate"),
             ("localhost 7000 drain relay-127-0-0-2", Some("localhost"), Some(7000), "drain"),
         ] {
