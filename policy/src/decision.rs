@@ -142,6 +142,8 @@ pub enum Reason {
     Exited,
     /// It did not attach in time.
     LaunchTimeout(Duration),
+    /// It could not get its streams in time.
+    NeverReady(Duration),
     /// The provisioner could not start it.
     LaunchFailed(String),
     /// It was started by an earlier manager and never attached.
@@ -197,6 +199,7 @@ impl Reason {
             Self::Silent(_) => "silent",
             Self::Exited => "exited",
             Self::LaunchTimeout(_) => "launch-timeout",
+            Self::NeverReady(_) => "never-ready",
             Self::LaunchFailed(_) => "launch-failed",
             Self::Orphan => "orphan",
             Self::Overstayed => "overstayed",
@@ -238,6 +241,13 @@ impl fmt::Display for Reason {
             Self::Silent(silence) => write!(f, "no report came for {} ms", silence.as_millis()),
             Self::LaunchTimeout(limit) => {
                 write!(f, "it did not attach within {} s of its launch", limit.as_secs())
+            }
+            Self::NeverReady(limit) => {
+                write!(
+                    f,
+                    "it did not hold its streams ready within {} s: can it reach the primary?",
+                    limit.as_secs()
+                )
             }
             Self::LaunchFailed(error) => write!(f, "the provisioner could not start it: {error}"),
             Self::Blind { silent, servers } => {

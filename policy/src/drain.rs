@@ -13,6 +13,8 @@ pub struct Drain {
     pub since: Time,
     /// When it ends at the latest.
     pub deadline: Time,
+    /// Whether it can be called back: not where the relay could not serve.
+    pub can_return: bool,
 }
 
 /// Why a drain is over.
@@ -44,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_drain_is_over_when_nobody_is_left_and_nothing_is_asked_or_at_its_deadline() {
-        let drain = Drain { since: Time::from_millis(0), deadline: Time::from_millis(100) };
+        let drain = Drain { since: Time::from_millis(0), deadline: Time::from_millis(100), can_return: true };
         let at = Time::from_millis;
         assert_eq!(drain.over(1, true, at(50)), None);
         assert_eq!(drain.over(0, false, at(50)), None);

@@ -271,12 +271,12 @@ impl Told {
         // Nonsense may be refused; that is no matter here.
         let _ = self.fleet.observe(observation, self.now);
         let commands: Vec<Command> = std::iter::from_fn(|| self.fleet.next_command()).collect();
+        self.commands.extend(commands.iter().cloned());
         for launched in commands.iter().filter_map(launched) {
             let of_region = |server: &&Server| server.region == launched.region;
             let idle = self.fleet.servers().filter(of_region).find(|server| self.could_be_called(server));
             prop_assert!(idle.is_none(), "after {said}: {launched:?} was launched while {idle:?} was there");
         }
-        self.commands.extend(commands);
         let broken = audit(&self.fleet);
         prop_assert!(broken.is_empty(), "after {said}: {broken:?}");
         if let Some(deadline) = self.fleet.deadline() {
@@ -285,13 +285,14 @@ impl Told {
         Ok(())
     }
 
-    /// Whether a relay is being emptied and can be called back, or stands by where none has died.
+    /// Whether a relay is being emptied and can be called back, or stands by; and it never died or failed to get ready.
     fn could_be_called(&self, server: &Server) -> bool {
-        let died =
-            || self.decisions().any(|it| it.action == Action::Lose && it.server.as_ref() == Some(&server.id));
+        let of_server = |decision: &&Decision| decision.server.as_ref() == Some(&server.id);
+        let mut decisions = self.decisions().filter(of_server);
+        let failed = |it: &Decision| it.action == Action::Lose || matches!(it.reason, Reason::NeverReady(_));
         let called_back = server.desired == Phase::Draining && server.phase == Phase::Draining;
-        let woken = server.desired == Phase::Standby && server.phase == Phase::Standby && !died();
-        !server.held && (called_back || woken)
+        let woken = server.desired == Phase::Standby && server.phase == Phase::Standby;
+        !server.held && (called_back || woken) && !decisions.any(failed)
     }
 
     fn decisions(&self) -> impl Iterator<Item = &Decision> {

@@ -36,7 +36,7 @@ impl Fleet {
                 server.drain = None;
             } else if server.drain.is_none() {
                 let deadline = now + self.settings.drain_deadline_for(server.target_duration());
-                server.drain = Some(Drain { since: now, deadline });
+                server.drain = Some(Drain { since: now, deadline, can_return: true });
             }
             if let Some(region) = self.regions.get_mut(&server.region).filter(|_| server.launched) {
                 region.failures = 0;

@@ -17,7 +17,8 @@ impl Fleet {
         let Some(server) = self.servers.get_mut(id) else { return };
         let deadline = now + self.settings.drain_deadline_for(longest.max(server.target_duration()));
         server.desired = Phase::Draining;
-        server.drain = Some(Drain { since: now, deadline });
+        let can_return = !matches!(reason, Reason::NeverReady(_));
+        server.drain = Some(Drain { since: now, deadline, can_return });
         if server.phase != Phase::Suspect {
             server.enter(Phase::Draining, now);
         }

@@ -27,15 +27,22 @@ impl Fleet {
             }
         }
         let relays = u32::try_from(self.active(region).count()).unwrap_or(u32::MAX);
+        let limit = self.limit_of(region);
         let Some(state) = self.regions.get_mut(region) else { return };
         state.relays = relays;
-        if state.starved == starved {
-            return;
-        }
+        let starved = starved.or_else(|| (state.needed > state.wanted()).then_some(limit));
         state.starved.clone_from(&starved);
-        if let Some(reason) = starved {
+        // Said once while it lasts: the need for one relay more may come and go with every report.
+        if let Some(reason) = starved.filter(|reason| state.complaint.as_ref() != Some(reason)) {
+            state.complaint = Some(reason.clone());
             self.decide(Action::Starve, reason, None, Some(region));
         }
+    }
+
+    /// What keeps a region from having more relays than it wants.
+    fn limit_of(&self, region: &Region) -> Reason {
+        let (_, most) = self.settings.bounds_of(region);
+        if most < self.settings.fleet_budget { Reason::RegionFull(most) } else { Reason::BudgetSpent(most) }
     }
 
     fn relays_missing(&self, region: &Region) -> bool {
@@ -66,7 +73,11 @@ impl Fleet {
     /// Of the region's relays being drained, the one with the most viewers.
     fn drain_to_call_back(&self, region: &Region) -> Option<ServerId> {
         let drained = |server: &&Server| {
-            server.desired == Phase::Draining && server.is_heard() && !server.held && server.region == *region
+            server.desired == Phase::Draining
+                && server.is_heard()
+                && !server.held
+                && server.region == *region
+                && server.drain.is_some_and(|drain| drain.can_return)
         };
         let viewers = |server: &&Server| server.viewers.total();
         self.servers.values().filter(drained).max_by_key(viewers).map(|server| server.id.clone())
@@ -143,6 +154,7 @@ impl Fleet {
             }
         }
         self.retire_unwanted();
+        self.drop_unready();
     }
 
     fn surplus(&self, region: &Region) -> Option<ServerId> {
@@ -179,6 +191,17 @@ impl Fleet {
         };
         for id in self.ids_of(idle) {
             self.begin_drain(&id, Reason::NotWanted);
+        }
+    }
+
+    /// A relay that cannot get its streams makes room for one that can.
+    fn drop_unready(&mut self) {
+        let (now, limit) = (self.now, self.settings.launch_timeout);
+        let stuck =
+            |server: &Server| server.phase == Phase::Warming && now.since(server.phase_since) >= limit;
+        for id in self.ids_of(stuck) {
+            self.slots.rest(&id, now + self.settings.slot_rest);
+            self.begin_drain(&id, Reason::NeverReady(limit));
         }
     }
 

@@ -18,6 +18,10 @@ pub struct RegionState {
     pub relays: u32,
     /// Why a relay that is wanted cannot be had, where that is so.
     pub starved: Option<Reason>,
+    /// Relays that would be enough, whatever the region and the fleet may have.
+    pub needed: u32,
+    /// What was last said of being starved, since the region is over.
+    pub(crate) complaint: Option<Reason>,
     pub(crate) passed: Threshold,
     pub(crate) wanted: Wanted,
     /// When a relay was last wanted: none is drained for the cooldown.

@@ -90,10 +90,12 @@ impl Fleet {
         let passed = state.passed.observe(demand, threshold, ratio, hold, now);
         if state.is_over() {
             let rest = |viewers: u32| f64::from(viewers.saturating_sub(threshold));
-            let needed = plan.relays_for(rest(demand.low), &capacities).max(1).clamp(least, most);
-            let enough = plan.relays_for(rest(demand.high) / ratio, &capacities).max(1).clamp(least, most);
-            state.wanted.observe(needed, enough, hold, now);
+            state.needed = plan.relays_for(rest(demand.low), &capacities).max(1);
+            let enough = plan.relays_for(rest(demand.high) / ratio, &capacities).max(1);
+            state.wanted.observe(state.needed.clamp(least, most), enough.clamp(least, most), hold, now);
         } else {
+            state.needed = least;
+            state.complaint = state.complaint.take().filter(|_| least > 0);
             state.wanted.reset(least);
         }
         match passed {

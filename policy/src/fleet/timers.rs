@@ -12,7 +12,7 @@ impl Fleet {
         let exit = self.settings.exit_timeout;
         let limit = self.settings.launch_timeout;
         let launches = self.servers.values().filter_map(move |server| match server.phase {
-            Phase::Requested | Phase::Starting => Some(server.phase_since + limit),
+            Phase::Requested | Phase::Starting | Phase::Warming => Some(server.phase_since + limit),
             Phase::Retired | Phase::Failed => Some(server.phase_since + exit),
             _ => None,
         });
