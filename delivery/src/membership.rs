@@ -86,28 +86,27 @@ impl<W: Witness> Membership<W> {
     ) -> Result<(), Refused> {
         let mut backoff = Backoff::new(self.config.retry);
         let mut taken_since = None;
+        let mut tries: u64 = 0;
         loop {
             let Ending { was_attached, why } = self.connection(incarnation, reason).run(leave).await;
             self.board.change(|situation| situation.attached = false);
+            tries += 1;
             if was_attached {
                 self.was_in = true;
-                taken_since = None;
+                (taken_since, tries) = (None, 0);
                 backoff.reset();
             }
             let again_in = backoff.pause(rand::random());
-            let manager = &self.manager;
-            match why {
+            let (what, error) = match why {
                 Why::Left => return Ok(()),
                 Why::Refused(refused) if self.is_final(&refused, &mut taken_since) => return Err(refused),
-                Why::Refused(refused) => {
-                    tracing::error!(%manager, ?again_in, %refused, "manager refuses this server; trying again");
-                }
-                Why::Lost(error) if was_attached => {
-                    tracing::warn!(%manager, ?again_in, %error, "lost the manager; serving on and trying again");
-                }
-                Why::Lost(error) => {
-                    tracing::warn!(%manager, ?again_in, %error, "manager does not answer; trying again");
-                }
+                Why::Refused(refused) => ("manager refuses this server; trying again", refused.to_string()),
+                Why::Lost(error) if was_attached => ("lost the manager; serving on and trying again", error),
+                Why::Lost(error) => ("manager does not answer; trying again", error),
+            };
+            // The first times, then more and more rarely: a manager may be away for days.
+            if tries == 0 || tries.is_power_of_two() {
+                tracing::warn!(manager = %self.manager, tries, ?again_in, error, "{what}");
             }
             tokio::select! {
                 () = leave.cancelled() => return Ok(()),

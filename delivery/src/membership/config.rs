@@ -12,7 +12,8 @@ pub struct Config {
     /// How long to wait for the connection and for the first directive: a manager in reach answers in milliseconds.
     #[serde(with = "humantime_serde")]
     pub answer_timeout: Duration,
-    /// How long to wait between tries.
+    /// How long to wait between tries. A manager that starts again acts on what it counts after 5 s: all must be back by
+    /// then.
     pub retry: BackoffConfig,
     /// How long another server may have this one's id. Longer than the fleet's grace: after a crash the manager holds
     /// the place of the dead process until then.
@@ -30,7 +31,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             answer_timeout: Duration::from_secs(5),
-            retry: BackoffConfig::default(),
+            retry: BackoffConfig { longest: Duration::from_secs(1), ..BackoffConfig::default() },
             id_taken_patience: Duration::from_secs(30),
             keep_alive: Duration::from_secs(5),
             goodbye_timeout: Duration::from_secs(1),
