@@ -18,6 +18,7 @@ mod sweep;
 mod tests;
 
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -95,6 +96,8 @@ pub struct Census {
     streams: HashMap<StreamName, Arc<Reloads>>,
     lines: HashMap<u64, Arc<Line>>,
     next_line: AtomicU64,
+    /// Who last reloaded a rendition from an address, by the digest of both: see [`line`].
+    reloaders: HashMap<u64, Arc<Record>>,
     /// Sessions that went elsewhere, and when.
     departed: HashMap<SessionId, Time>,
     opened_total: AtomicU64,
@@ -129,6 +132,7 @@ impl Census {
             streams: HashMap::new(),
             lines: HashMap::new(),
             next_line: AtomicU64::new(0),
+            reloaders: HashMap::new(),
             departed: HashMap::new(),
             opened_total: AtomicU64::new(0),
             departed_total: AtomicU64::new(0),
@@ -176,7 +180,7 @@ impl Census {
         let records = self.records.pin();
         if let Some(record) = records.get(&session.id) {
             record.reloaded(reload, now);
-            line.carries(record);
+            self.carried(line, record, asked);
             return Ok(());
         }
         if self.present.load(Relaxed) >= self.config.max_sessions {
@@ -191,11 +195,11 @@ impl Census {
         let was_sent = self.place.kind == Kind::Relay && session.class == Class::Redirects;
         let record = Arc::new(Record::new(session.clone(), reload, was_sent, now));
         match records.try_insert(session.id.clone(), Arc::clone(&record)) {
-            Ok(_) => line.carries(&record),
+            Ok(_) => self.carried(line, &record, asked),
             Err(occupied) => {
                 self.release();
                 occupied.current.reloaded(reload, now);
-                line.carries(occupied.current);
+                self.carried(line, occupied.current, asked);
             }
         }
         Ok(())
@@ -210,6 +214,14 @@ impl Census {
         reloads.target_ms.store(millis(asked.target_duration), Relaxed);
         reloads.life_ms.store(millis(life), Relaxed);
         reloads.total.fetch_add(1, Relaxed);
+    }
+
+    /// Notes that media of this rendition are asked for on this connection.
+    pub fn media_asked(&self, stream: &str, rendition: &str, line: &Line) {
+        if !line.has_carried() {
+            let reloader = reloader(line, stream, rendition);
+            line.joins(self.reloaders.pin().get(&reloader).cloned());
+        }
     }
 
     /// Notes that a viewer asked anything at all.
@@ -272,6 +284,15 @@ impl Census {
         last == Time::default() || now.since(last) > Duration::from_millis(self.longest_life.load(Relaxed))
     }
 
+    fn carried(&self, line: &Line, record: &Arc<Record>, asked: Asked<'_>) {
+        line.carries(record);
+        let reloader = reloader(line, asked.stream.as_str(), asked.rendition);
+        let reloaders = self.reloaders.pin();
+        if !reloaders.get(&reloader).is_some_and(|known| Arc::ptr_eq(known, record)) {
+            reloaders.insert(reloader, Arc::clone(record));
+        }
+    }
+
     fn connected(&self, line: &Arc<Line>) -> u64 {
         let number = self.next_line.fetch_add(1, Relaxed);
         self.lines.pin().insert(number, Arc::clone(line));
@@ -300,4 +321,10 @@ impl Census {
         }
         record
     }
+}
+
+fn reloader(line: &Line, stream: &str, rendition: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (line.peer(), stream, rendition).hash(&mut hasher);
+    hasher.finish()
 }

@@ -4,10 +4,19 @@
 //! left is not what was written to the socket (the system takes a whole segment at once) but what the peer has
 //! acknowledged: as long as that grows, the session whose playlist this connection carried last is alive. So is one whose
 //! answer waits for our own upstream.
+//!
+//! Some players (ffmpeg and all that is made of it) have one connection for playlists and another for segments, and reload
+//! nothing while a segment trickles in: counted by the first alone, they would vanish just when an uplink is full. So a
+//! connection that carried no playlist keeps alive the session that last reloaded the same rendition from the same address,
+//! for as long as that one's own connection is open ([`Record::may_be_joined`]). Nobody is counted by an address: it only joins two connections of one
+//! player, and where many share an address the worst is that one of them is joined for another.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwapOption;
@@ -19,7 +28,11 @@ use super::{Census, record::Record};
 #[derive(Debug)]
 pub struct Line {
     socket: Weak<TcpStream>,
+    peer: IpAddr,
+    /// The session whose playlist it carried last.
     carried: ArcSwapOption<Record>,
+    /// Where it carried none: the session whose segments it seems to carry.
+    joined: ArcSwapOption<Record>,
     /// Bytes written to the socket.
     written: AtomicU64,
     /// Of these, the bytes that the peer had acknowledged at the last sweep.
@@ -29,24 +42,21 @@ pub struct Line {
 }
 
 impl Line {
-    pub(super) fn new(socket: &Arc<TcpStream>) -> Self {
-        Self::over(Arc::downgrade(socket))
-    }
-
-    /// A line that nothing was ever sent on.
-    #[cfg(test)]
-    pub(super) fn without_socket() -> Self {
-        Self::over(Weak::new())
-    }
-
-    fn over(socket: Weak<TcpStream>) -> Self {
+    pub(super) fn new(socket: Weak<TcpStream>, peer: IpAddr) -> Self {
         Self {
             socket,
+            peer,
             carried: ArcSwapOption::empty(),
+            joined: ArcSwapOption::empty(),
             written: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             waiting: AtomicU32::new(0),
         }
+    }
+
+    /// Who is at the other end.
+    pub(super) const fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// Notes that bytes were written to the socket.
@@ -65,13 +75,25 @@ impl Line {
     pub(super) fn carries(&self, record: &Arc<Record>) {
         let same = self.carried.load().as_ref().is_some_and(|carried| Arc::ptr_eq(carried, record));
         if !same {
-            self.carried.store(Some(Arc::clone(record)));
+            record.line_opened();
+            close(self.carried.swap(Some(Arc::clone(record))));
         }
     }
 
-    /// The session that is alive because this connection is: none if it carried no playlist, or stands still.
+    /// Whether it has carried a playlist of a session.
+    pub(super) fn has_carried(&self) -> bool {
+        self.carried.load().is_some()
+    }
+
+    /// Notes whose segments it seems to carry.
+    pub(super) fn joins(&self, record: Option<Arc<Record>>) {
+        self.joined.store(record);
+    }
+
+    /// The session that is alive because this connection is: none if it belongs to none, or stands still.
     pub(super) fn keeps_alive(&self) -> Option<Arc<Record>> {
-        let record = self.carried.load_full()?;
+        let joined = || self.joined.load_full().filter(|record| record.may_be_joined());
+        let record = self.carried.load_full().or_else(joined)?;
         (self.advances() || self.waiting.load(Relaxed) > 0).then_some(record)
     }
 
@@ -86,6 +108,12 @@ impl Line {
         let delivered = written.saturating_sub(queued.unwrap_or(0));
         self.delivered.store(delivered.max(before), Relaxed);
         delivered > before
+    }
+}
+
+fn close(carried: Option<Arc<Record>>) {
+    if let Some(record) = carried {
+        record.line_closed();
     }
 }
 
@@ -110,8 +138,8 @@ pub struct Connected {
 impl Connected {
     /// Enters a connection.
     #[must_use]
-    pub fn new(census: &Arc<Census>, socket: &Arc<TcpStream>) -> Self {
-        let line = Arc::new(Line::new(socket));
+    pub fn new(census: &Arc<Census>, socket: &Arc<TcpStream>, peer: IpAddr) -> Self {
+        let line = Arc::new(Line::new(Arc::downgrade(socket), peer));
         let number = census.connected(&line);
         Self { census: Arc::clone(census), number, line }
     }
@@ -124,7 +152,9 @@ impl Connected {
 }
 
 impl Drop for Connected {
+    /// Told rather than left to the line's own end: the map lets go of it at some later moment.
     fn drop(&mut self) {
+        close(self.line.carried.swap(None));
         self.census.disconnected(self.number);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -36,6 +36,8 @@ pub(super) struct Record {
     confirmed: AtomicBool,
     /// It counts. Only the sweep sets it.
     counted: AtomicBool,
+    /// Open connections that carried its playlist last.
+    lines: AtomicU32,
 }
 
 impl Record {
@@ -50,6 +52,7 @@ impl Record {
             life_ms: AtomicU64::new(millis(reload.life)),
             confirmed: AtomicBool::new(was_sent),
             counted: AtomicBool::new(false),
+            lines: AtomicU32::new(0),
         }
     }
 
@@ -83,6 +86,22 @@ impl Record {
     /// Lets it count; true if it did not before.
     pub(super) fn begin_to_count(&self) -> bool {
         !self.counted.swap(true, Relaxed)
+    }
+
+    /// A connection carries its playlist.
+    pub(super) fn line_opened(&self) {
+        self.lines.fetch_add(1, Relaxed);
+    }
+
+    /// That connection is closed, or carries another's.
+    pub(super) fn line_closed(&self) {
+        self.lines.fetch_sub(1, Relaxed);
+    }
+
+    /// Whether other connections may stand for it: one that carried its playlist is open, or it has reloaded only once (the
+    /// connection of their first reload is closed even by players that keep one for all later ones).
+    pub(super) fn may_be_joined(&self) -> bool {
+        self.lines.load(Relaxed) > 0 || !self.confirmed.load(Relaxed)
     }
 
     /// Whether it counts.

@@ -41,6 +41,7 @@ impl Census {
         }
         let mut tallies = self.sweep_records(now);
         self.sweep_streams(&mut tallies, now);
+        self.reloaders.pin().retain(|_, record| record.is_alive(now));
         self.forget_oldest_departed();
         self.publish(tallies);
     }

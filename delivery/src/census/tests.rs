@@ -1,5 +1,10 @@
 //! The census' rules on a clock that the test turns, and lines over real sockets.
 
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Weak,
+};
+
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -7,6 +12,7 @@ use tokio::{
 
 use super::*;
 
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const TARGET: Duration = Duration::from_secs(2);
 
 fn at(ms: u64) -> Time {
@@ -38,7 +44,7 @@ fn session(id: &str, class: Class) -> Session {
 
 /// A line without a socket, which keeps nobody alive.
 fn no_line() -> Line {
-    Line::without_socket()
+    Line::new(Weak::new(), LOOPBACK)
 }
 
 fn asks(census: &Census, session: &Session, rendition: &str, ms: u64) -> Result<(), Full> {
@@ -252,7 +258,7 @@ async fn sockets() -> (Arc<TcpStream>, TcpStream) {
 async fn a_slow_reader_is_alive_for_as_long_as_it_takes_bytes_and_no_longer() {
     let (census, viewer) = (census(), session("a", Class::Steers));
     let (socket, mut peer) = sockets().await;
-    let connected = Connected::new(&census, &socket);
+    let connected = Connected::new(&census, &socket, LOOPBACK);
     asks_on(&census, &viewer, "v0", connected.line(), 0).unwrap();
     // Write until the system takes no more: the peer reads nothing yet.
     let chunk = vec![0_u8; 1 << 20];
@@ -280,7 +286,7 @@ async fn a_slow_reader_is_alive_for_as_long_as_it_takes_bytes_and_no_longer() {
 async fn a_reader_that_waits_for_our_upstream_is_alive() {
     let (census, viewer) = (census(), session("a", Class::Steers));
     let (socket, _peer) = sockets().await;
-    let connected = Connected::new(&census, &socket);
+    let connected = Connected::new(&census, &socket, LOOPBACK);
     asks_on(&census, &viewer, "v0", connected.line(), 0).unwrap();
     let waiting = connected.line().wait();
     assert_eq!(viewers(&census, 30_000), 1);
@@ -292,10 +298,46 @@ async fn a_reader_that_waits_for_our_upstream_is_alive() {
 async fn a_connection_that_is_closed_leaves_nothing_behind() {
     let (census, viewer) = (census(), session("a", Class::Steers));
     let (socket, mut peer) = sockets().await;
-    let connected = Connected::new(&census, &socket);
+    let connected = Connected::new(&census, &socket, LOOPBACK);
     asks_on(&census, &viewer, "v0", connected.line(), 0).unwrap();
     peer.shutdown().await.unwrap();
     drop((connected, socket));
     assert_eq!(census.lines.len(), 0);
     assert_eq!(viewers(&census, 5_001), 0);
+}
+
+#[tokio::test]
+async fn a_player_with_a_connection_for_segments_alone_is_alive_while_that_one_and_its_own_are_there() {
+    let (census, viewer) = (census(), session("a", Class::Redirects));
+    let ((first, _peer), (second, _other_peer)) = (sockets().await, sockets().await);
+    let playlists = Connected::new(&census, &first, LOOPBACK);
+    let segments = Connected::new(&census, &second, LOOPBACK);
+    asks(&census, &viewer, "v0", 0).unwrap();
+    asks_on(&census, &viewer, "v0", playlists.line(), 0).unwrap();
+    census.media_asked("live", "v0", segments.line());
+    let waiting = segments.line().wait();
+    assert_eq!(viewers(&census, 30_000), 1);
+    census.media_asked("live", "v1", segments.line());
+    assert_eq!(viewers(&census, 35_001), 0, "it is somebody else's rendition now");
+    asks_on(&census, &viewer, "v0", playlists.line(), 36_000).unwrap();
+    asks_on(&census, &viewer, "v0", playlists.line(), 36_000).unwrap();
+    census.media_asked("live", "v0", segments.line());
+    assert_eq!(viewers(&census, 40_000), 1);
+    drop(playlists);
+    assert_eq!(viewers(&census, 45_001), 0, "its own connection is closed");
+    drop(waiting);
+    assert!(census.reloaders.is_empty());
+}
+
+#[tokio::test]
+async fn a_player_that_closes_the_connection_of_its_first_reload_is_alive_while_its_first_segment_arrives() {
+    let (census, viewer) = (census(), session("a", Class::Redirects));
+    let (socket, _peer) = sockets().await;
+    let segments = Connected::new(&census, &socket, LOOPBACK);
+    asks(&census, &viewer, "v0", 0).unwrap();
+    census.media_asked("live", "v0", segments.line());
+    let waiting = segments.line().wait();
+    assert_eq!(viewers(&census, 30_000), 1);
+    drop(waiting);
+    assert_eq!(viewers(&census, 35_001), 0);
 }

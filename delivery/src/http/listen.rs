@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     pin::pin,
     sync::{
         Arc,
@@ -122,12 +123,12 @@ impl<F: Feed> Site<F> {
                 () = shutdown.soft.cancelled() => break,
             };
             match accepted {
-                Ok((stream, _)) => match self.connections.take() {
+                Ok((stream, peer)) => match self.connections.take() {
                     Some(taken) => {
                         let (site, builder) = (Arc::clone(&self), Arc::clone(&builder));
                         let shutdown = shutdown.clone();
                         tasks.spawn(async move {
-                            site.connection(stream, &builder, &shutdown).await;
+                            site.connection(stream, peer.ip(), &builder, &shutdown).await;
                             drop(taken);
                         });
                     }
@@ -162,12 +163,13 @@ impl<F: Feed> Site<F> {
     async fn connection(
         self: Arc<Self>,
         stream: TcpStream,
+        peer: IpAddr,
         builder: &Builder<TokioExecutor>,
         shutdown: &Shutdown,
     ) {
         tune(&stream, self.config.stall_timeout);
         let stream = Arc::new(stream);
-        let caller = Arc::new(Caller::new(Connected::new(&self.census, &stream)));
+        let caller = Arc::new(Caller::new(Connected::new(&self.census, &stream, peer)));
         let socket = Socket::new(stream, Arc::clone(caller.line()), Arc::clone(&self.egress));
         let service = service_fn(|request| {
             let (site, caller) = (Arc::clone(&self), Arc::clone(&caller));

@@ -23,6 +23,8 @@ impl<F: Feed> Site<F> {
     ) -> Result<Answer, Refusal> {
         if !caller.is_relay() {
             self.census.asked(self.clock.now());
+            let rendition = resource.rendition().unwrap_or_default();
+            self.census.media_asked(resource.stream, rendition, caller.line());
         }
         let line = caller.line();
         let waiting = line.wait();
