@@ -52,7 +52,7 @@ use crate::{
     census::{self, Census, Connected, Full, Line, Place},
     clock::Clock,
     feed::Feed,
-    metrics::{RequestSeconds, egress_bytes},
+    metrics::{RequestSeconds, egress_bytes, sessions},
     situation::Board,
 };
 
@@ -123,6 +123,7 @@ impl<F: Feed> Site<F> {
             let mut changes = self.board.changes();
             loop {
                 self.redirects.follow(&self.board.snapshot().redirects);
+                self.show_streams();
                 if changes.changed().await.is_err() {
                     return;
                 }
@@ -131,6 +132,16 @@ impl<F: Feed> Site<F> {
         tokio::select! {
             () = self.census.run(self.clock, stop.clone()) => {}
             () = follow => stop.cancelled().await,
+        }
+    }
+
+    /// Shows streams that nobody watches yet: a metric that is missing looks like a server that is.
+    fn show_streams(&self) {
+        let tallies = self.census.tallies();
+        for stream in self.feed.streams() {
+            if tallies.iter().all(|tally| tally.stream != stream.name) {
+                sessions(&stream.name, 0);
+            }
         }
     }
 

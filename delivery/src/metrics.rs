@@ -49,6 +49,11 @@ pub fn describe() {
         UPSTREAM_FETCHES,
         "Requests for objects sent to the upstream or source, by how they ended"
     );
+    // From the start, so that the first of a kind is seen as a step and not as a beginning.
+    counter!(REFUSED).increment(0);
+    for result in FetchResult::ALL {
+        counter!(UPSTREAM_FETCHES, "result" => result.as_str()).increment(0);
+    }
 }
 
 /// How one request to the upstream ended.
@@ -73,6 +78,8 @@ impl FetchResult {
             _ => Self::Failed,
         }
     }
+
+    const ALL: [Self; 4] = [Self::Ok, Self::Resumed, Self::Gone, Self::Failed];
 
     const fn as_str(self) -> &'static str {
         match self {
