@@ -53,13 +53,15 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let handle = service::telemetry::metrics()?;
     delivery::metrics::describe();
     metrics::describe();
-    let primary = Primary::build(&settings, &viewers, &admin)?;
+    let base_url = settings.base_url(viewers.local_addr()?);
+    let identity = identity(&settings, &base_url, admin.local_addr()?);
+    let primary = Primary::build(&settings, identity)?;
 
     let mut tasks = Tasks::new(shutdown.clone());
     let latch = readiness.latch("source", "no window yet");
     tasks.spawn("admin port", Admin { metrics: handle, readiness }.serve(admin, shutdown.clone()));
     primary.start(&mut tasks, viewers, latch, &shutdown);
-    tracing::info!(url = %settings.base_url, stream = %settings.config.stream, "serving");
+    tracing::info!(url = %base_url, stream = %settings.config.stream, "serving");
     Ok(tasks.run().await?)
 }
 
@@ -86,7 +88,7 @@ enum Running {
 }
 
 impl Primary {
-    fn build(settings: &Settings, viewers: &TcpListener, admin: &TcpListener) -> anyhow::Result<Self> {
+    fn build(settings: &Settings, identity: Identity) -> anyhow::Result<Self> {
         let config = &settings.config;
         let (source, origin) = source(settings)?;
         let mut cache = config.cache.clone();
@@ -100,10 +102,9 @@ impl Primary {
         let invitations = Invitations::new(
             config.stream.clone(),
             config.join_secret.clone(),
-            viewers.local_addr()?.ip().is_loopback(),
+            settings.address.ip().is_loopback(),
             config.manager.clone(),
         );
-        let identity = identity(settings, admin.local_addr()?);
         let setup = Setup {
             place: Place {
                 server: identity.id.clone(),
@@ -177,13 +178,13 @@ fn source(settings: &Settings) -> anyhow::Result<(Running, Origin)> {
     })
 }
 
-fn identity(settings: &Settings, admin: SocketAddr) -> Identity {
+fn identity(settings: &Settings, base_url: &str, admin: SocketAddr) -> Identity {
     let config = &settings.config;
     Identity {
         id: ServerId::primary(),
         kind: Kind::Primary,
         region: config.region.clone(),
-        base_url: settings.base_url.as_str().into(),
+        base_url: base_url.into(),
         capacity: config.capacity,
         uplink_bits_per_second: 0,
         join_secret: config.join_secret.clone().unwrap_or_default(),

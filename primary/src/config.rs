@@ -137,8 +137,8 @@ impl Default for Config {
 pub(crate) struct Settings {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    /// Scheme, host and port that viewers and relays use, without a trailing slash.
-    pub(crate) base_url: String,
+    /// Scheme, host and port that viewers and relays use, without a trailing slash, where they differ from the address.
+    advertised: Option<String>,
     pub(crate) source: Source,
     pub(crate) config: Config,
 }
@@ -156,20 +156,25 @@ impl Settings {
             None => SocketAddr::new(address.ip(), ADMIN_PORT),
         };
         let source = Source::parse(config.source.as_deref()).map_err(|e| usage(&e))?;
-        let base_url = base_url(address, config.advertise.as_ref())?;
+        let advertised = advertised(address, config.advertise.as_ref())?;
         config.manager.as_ref().map(|url| web_origin(url, "the manager's URL (--manager)")).transpose()?;
-        Ok(Self { address, admin, base_url, source, config })
+        Ok(Self { address, admin, advertised, source, config })
+    }
+
+    /// Scheme, host and port that viewers and relays use, once it is known which address was `bound`.
+    pub(crate) fn base_url(&self, bound: SocketAddr) -> String {
+        self.advertised.clone().unwrap_or_else(|| format!("http://{bound}"))
     }
 }
 
-fn base_url(address: SocketAddr, advertise: Option<&Url>) -> Result<String, Usage> {
+fn advertised(address: SocketAddr, advertise: Option<&Url>) -> Result<Option<String>, Usage> {
     match advertise {
-        Some(url) => web_origin(url, "the advertised URL (--advertise)"),
+        Some(url) => web_origin(url, "the advertised URL (--advertise)").map(Some),
         None if address.ip().is_unspecified() => Err(Usage(format!(
             "viewers cannot use the address {}: say with --advertise under which URL they reach this server",
             address.ip()
         ))),
-        None => Ok(format!("http://{address}")),
+        None => Ok(None),
     }
 }
 
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn nothing_given_is_the_test_card_on_loopback() {
         let settings = checked(|_| {}).unwrap();
-        assert_eq!(settings.base_url, "http://127.0.0.1:8080");
+        assert_eq!(settings.base_url(settings.address), "http://127.0.0.1:8080");
         assert_eq!(settings.admin, "127.0.0.1:9101".parse().unwrap());
         assert!(matches!(settings.source, Source::TestCard));
     }
@@ -221,7 +226,7 @@ mod tests {
         let advertised = "https://tv.example/".parse().unwrap();
         let settings =
             checked(|c| (c.address, c.advertise) = ("0.0.0.0".to_owned(), Some(advertised))).unwrap();
-        assert_eq!(settings.base_url, "https://tv.example");
+        assert_eq!(settings.base_url(settings.address), "https://tv.example");
     }
 
     #[test]

@@ -8,7 +8,7 @@ const SOURCE_RESTARTS: &str = "spillway_source_restarts_total";
 /// Describes them to the recorder: call it once, after the recorder is installed.
 pub(crate) fn describe() {
     describe_gauge!(SOURCE_HEALTHY, "1 while new segments come from the source as they should, else 0");
-    describe_counter!(SOURCE_RESTARTS, "Times the source's encoder began its numbers anew");
+    describe_counter!(SOURCE_RESTARTS, "Times the source's encoder began anew, counted for each rendition");
     gauge!(SOURCE_HEALTHY).set(0.0);
     counter!(SOURCE_RESTARTS).absolute(0);
 }

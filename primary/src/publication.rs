@@ -149,3 +149,94 @@ impl Shelf {
 fn lists(playlist: &Playlist, sequence: u64) -> bool {
     playlist.ended || playlist.newest.is_some_and(|newest| newest >= sequence)
 }
+
+#[cfg(test)]
+mod tests {
+    use hls::{
+        Container, Keys, Rung,
+        window::{Extent, Segment, Settings},
+    };
+
+    use super::*;
+
+    const TARGET_S: u64 = 2;
+
+    fn published(newest: u64) -> (Publication, Rendition, LiveWindow) {
+        let rendition: Rendition = "720p".parse().unwrap();
+        let rung = Rung {
+            rendition: rendition.clone(),
+            bandwidth: 1,
+            average_bandwidth: None,
+            resolution: None,
+            codecs: None,
+            frame_rate: None,
+        };
+        let publication = Publication::new("live".parse().unwrap());
+        publication.open(Template::of_rungs(&[rung], true));
+        let mut window = LiveWindow::new(&Settings {
+            extent: Extent::Live { limit: 5 },
+            target_duration_s: TARGET_S,
+            independent_segments: true,
+            discontinuity_sequence: 0,
+        });
+        push(&mut window, newest);
+        assert!(publication.show(&rendition, &window));
+        (publication, rendition, window)
+    }
+
+    fn push(window: &mut LiveWindow, sequence: u64) {
+        let segment = Segment {
+            sequence,
+            container: Container::Ts,
+            duration: Duration::from_secs(TARGET_S),
+            discontinuity: false,
+            gap: false,
+            map: None,
+            keys: Keys::default(),
+            program_date_time: None,
+            tags: Vec::new(),
+        };
+        window.push(segment).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_next_segment_is_woken_by_it() {
+        let (publication, rendition, mut window) = published(10);
+        let publish = async {
+            tokio::task::yield_now().await;
+            push(&mut window, 11);
+            publication.show(&rendition, &window);
+        };
+        let (answer, ()) = tokio::join!(publication.playlist("720p", Some(11)), publish);
+        assert_eq!(answer.unwrap().newest, Some(11));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_in_vain_gets_what_there_is_after_three_target_durations() {
+        let (publication, ..) = published(10);
+        let before = tokio::time::Instant::now();
+        let answer = publication.playlist("720p", Some(11)).await.unwrap();
+        assert_eq!((answer.newest, before.elapsed().as_secs()), (Some(10), 3 * TARGET_S));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_waited_for_is_refused_and_what_is_over_is_answered_at_once() {
+        let (publication, rendition, mut window) = published(10);
+        let too_far = publication.playlist("720p", Some(13)).await.unwrap_err();
+        assert_eq!(too_far, Error::TooFarAhead { asked: 13, newest: 10 });
+        let unknown = publication.playlist("1080p", None).await.unwrap_err();
+        assert!(unknown.to_string().contains("720p"), "{unknown}");
+        window.end();
+        publication.show(&rendition, &window);
+        assert!(publication.playlist("720p", Some(13)).await.unwrap().ended);
+    }
+
+    #[tokio::test]
+    async fn before_anything_is_known_the_stream_is_not_ready() {
+        let publication = Publication::new("live".parse().unwrap());
+        let not_ready = Error::NotReady("live".parse().unwrap());
+        assert_eq!(publication.playlist("720p", None).await.unwrap_err(), not_ready);
+        assert_eq!(publication.template().unwrap_err(), not_ready);
+        assert!(!publication.state().ready);
+    }
+}

@@ -117,7 +117,7 @@ impl Upstream {
         Ok(Document { url, document: document.freeze() })
     }
 
-    /// An object from its byte `offset` on.
+    /// An object from its byte `offset` on. How long it may take is the object store's to say.
     pub(crate) async fn open(&self, source: &Source, offset: u64) -> Result<Fetched, FetchError> {
         let mut request = self.http.get(source.uri.clone());
         let ranged = source.byte_range.is_some() || offset > 0;
