@@ -1,14 +1,15 @@
 //! A relay's own side of its life: which step follows from what the manager wants and from what is so here.
 //!
 //! ```text
-//! wanted      Standby   Warming            Serving                    Draining
-//! Standby     ·         → Standby          → stand by anew            → stand by anew
-//! Serving     → Warming → Serving if warm  ·                          → Serving (called back)
-//! Draining    ·         → Draining         → Draining                 ·
-//! Retired     started by a provisioner: exit; by an operator: stand by anew
+//! wanted      at Standby  at Warming           at Serving         at Draining
+//! Standby     ·           → Standby            stands by anew     stands by anew
+//! Warming     → Warming   ·                    ·                  ·
+//! Serving     → Warming   → Serving when warm  ·                  → Serving (called back)
+//! Draining    ·           → Draining           → Draining         ·
+//! Retired     as Standby; but one that a provisioner started exits, wherever it is
 //! ```
 //!
-//! Rows are what is wanted, columns where the relay is. When a drain is over is the manager's to say: it alone knows whether
+//! When a drain is over is the manager's to say: it alone knows whether
 //! somebody is still on the way here. Refusing and serving viewers in each phase is the HTTP side's.
 
 use policy::Phase;
