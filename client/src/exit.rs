@@ -107,6 +107,17 @@ impl Failure {
         }
     }
 
+    /// What an HTTP answer of a server means to a newcomer.
+    #[must_use]
+    pub fn of_server(error: &FetchError) -> Self {
+        match error {
+            FetchError::Status { status: StatusCode::SERVICE_UNAVAILABLE, retry_after, .. } => {
+                Self::Refused { text: error.to_string(), retry_after: *retry_after }
+            }
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+
     fn unreachable(status: &Status, address: &str) -> Self {
         let mut cause = status.source();
         let mut reason = status.message().to_owned();

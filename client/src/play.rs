@@ -81,6 +81,9 @@ pub async fn run(config: &Config, args: PlayArgs) -> anyhow::Result<()> {
         viewer = join(config, manager, ticket, &args) => viewer?,
         () = shutdown.soft.cancelled() => return Ok(()),
     };
+    if args.output.is_some() && viewer.has_audio_apart() {
+        output::say("the audio of this stream is a rendition of its own: only the other media is written");
+    }
     let ended = tokio::select! {
         ended = viewer.play(&mut screen) => ended,
         () = over(args.duration) => Ok(()),

@@ -20,7 +20,8 @@ use crate::{
     exit::Failure,
     fetch::{Fetch, FetchError, Keep},
     player::{
-        Entry, Listing, Player, Step,
+        AUDIO, Entry, Listing, MAIN, Player, Step, TrackIndex,
+        pathways::Variant,
         rung::{Choice, Throughput},
     },
     route::{Recourse, Route, Ticket},
@@ -53,7 +54,7 @@ pub trait Observer: Send {
 pub enum Event<'a> {
     /// A media playlist came.
     Reloaded,
-    /// An initialization section or a segment came.
+    /// An initialization section or a segment came, not of audio that is a rendition of its own.
     Media(&'a Bytes),
     /// It plays from another server.
     Moved,
@@ -106,12 +107,13 @@ impl Viewer {
         asked: Time,
     ) -> Self {
         let ladder: Vec<u64> = route.ladder().iter().map(|variant| variant.bandwidth).collect();
+        let tracks = route.ladder().first().map_or(1, Variant::tracks);
         let line = Throughput::default();
         Self {
             rung: choice.rung(&ladder, None, &line, Duration::ZERO),
             ticket,
             route,
-            player: Player::new(config.buffer.into(), asked),
+            player: Player::new(config.buffer.into(), tracks, asked),
             fetch,
             clock,
             began: Instant::now(),
@@ -144,31 +146,33 @@ impl Viewer {
             if self.route.turn(now, self.bits_per_second()) {
                 self.player.redirected(now);
             }
-            let step = self.player.step(now);
+            let (track, step) = self.player.step(now);
             self.check_patience(now)?;
             observer.observe(Event::Tick, self)?;
-            match step {
+            let failed = match step {
                 Step::End => return Ok(()),
                 Step::WaitUntil(time) => {
                     tokio::time::sleep_until(self.clock.instant(time.min(now + LOOK))).await;
+                    continue;
                 }
-                Step::Reload => match self.reload(now).await {
-                    Ok(moved) => {
-                        observer.observe(Event::Reloaded, self)?;
-                        if moved {
-                            observer.observe(Event::Moved, self)?;
-                        }
+                Step::Reload => self.reload(track, now, observer).await?.err().map(|error| (error, None)),
+                Step::Init(url) => match self.load(track, &url, observer).await? {
+                    Ok(_) => {
+                        self.player.initialized(track, &url);
+                        None
                     }
-                    Err(error) => self.trouble(&error, None, observer).await?,
+                    Err(error) => Some((error, None)),
                 },
-                Step::Init(url) => match self.load(&url, observer).await? {
-                    Ok(_) => self.player.initialized(&url),
-                    Err(error) => self.trouble(&error, None, observer).await?,
+                Step::Segment(entry) => match self.load(track, &entry.uri, observer).await? {
+                    Ok(cost) => {
+                        self.loaded(track, &entry, cost);
+                        None
+                    }
+                    Err(error) => Some((error, Some(entry))),
                 },
-                Step::Segment(entry) => match self.load(&entry.uri, observer).await? {
-                    Ok(took) => self.loaded(&entry, took),
-                    Err(error) => self.trouble(&error, Some(&entry), observer).await?,
-                },
+            };
+            if let Some((error, segment)) = failed {
+                self.trouble(&error, segment.map(|entry| (track, entry)), observer).await?;
             }
         }
     }
@@ -193,7 +197,7 @@ impl Viewer {
             switches: self.tally.switches,
             first_sequence: cursor.first(),
             newest_sequence: cursor.newest(),
-            gaps: cursor.missed(),
+            gaps: self.player.gaps(),
             segments: self.tally.segments,
             bytes: self.tally.bytes,
             errors: self.tally.errors.values().sum(),
@@ -226,6 +230,12 @@ impl Viewer {
         self.origin.as_deref()
     }
 
+    /// Whether the audio that it plays is a rendition of its own.
+    #[must_use]
+    pub fn has_audio_apart(&self) -> bool {
+        self.route.ladder().iter().any(|variant| variant.audio.is_some())
+    }
+
     /// Its session's token.
     #[must_use]
     pub fn session(&self) -> &str {
@@ -241,24 +251,42 @@ impl Viewer {
         self.line.bits_per_second().map(|rate| rate as u64)
     }
 
-    /// Loads the media playlist. True where it came from another server than the one before.
-    async fn reload(&mut self, now: Time) -> Result<bool, FetchError> {
-        let ladder = self.route.ladder();
-        let variant = ladder.get(self.rung).or(ladder.last()).expect("a route's ladder is never empty");
-        let page = self.fetch.document(&variant.playlist, MAX_PLAYLIST_BYTES, self.player.target()).await?;
-        let listing = Listing::parse(&page.body, &page.url)
-            .map_err(|error| FetchError::Invalid { url: page.url.to_string(), reason: error.to_string() })?;
-        self.player.listed(listing, now);
-        let origin = page.url.origin().ascii_serialization();
+    /// Loads a media playlist.
+    async fn reload(
+        &mut self,
+        track: TrackIndex,
+        now: Time,
+        observer: &mut impl Observer,
+    ) -> Result<Result<(), FetchError>, Failure> {
+        let (origin, listing) = match self.listing(track).await {
+            Ok(listed) => listed,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.player.listed(track, listing, now);
         let moved = self.origin.as_ref().is_some_and(|before| *before != origin);
         self.tally.switches += u32::from(moved);
         self.origin = Some(origin);
-        Ok(moved)
+        observer.observe(Event::Reloaded, self)?;
+        if moved {
+            observer.observe(Event::Moved, self)?;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn listing(&self, track: TrackIndex) -> Result<(String, Listing), FetchError> {
+        let ladder = self.route.ladder();
+        let variant = ladder.get(self.rung).or(ladder.last()).expect("a route's ladder is never empty");
+        let url = if track == AUDIO { variant.audio.as_ref() } else { None }.unwrap_or(&variant.playlist);
+        let page = self.fetch.document(url, MAX_PLAYLIST_BYTES, self.player.target()).await?;
+        let listing = Listing::parse(&page.body, &page.url)
+            .map_err(|error| FetchError::Invalid { url: page.url.to_string(), reason: error.to_string() })?;
+        Ok((page.url.origin().ascii_serialization(), listing))
     }
 
     /// Loads media and shows it to the observer. The inner result is how long it took and how much it was.
     async fn load(
         &mut self,
+        track: TrackIndex,
         url: &Url,
         observer: &mut impl Observer,
     ) -> Result<Result<(Duration, u64), FetchError>, Failure> {
@@ -269,15 +297,20 @@ impl Viewer {
         self.tally.bytes += fetched.bytes;
         self.failures = 0;
         self.backoff.reset();
-        observer.observe(Event::Media(&fetched.body), self)?;
+        if track == MAIN {
+            observer.observe(Event::Media(&fetched.body), self)?;
+        }
         Ok(Ok((fetched.took, fetched.bytes)))
     }
 
-    fn loaded(&mut self, entry: &Entry, (took, bytes): (Duration, u64)) {
+    fn loaded(&mut self, track: TrackIndex, entry: &Entry, (took, bytes): (Duration, u64)) {
         let now = self.clock.now();
-        self.player.loaded(entry, now);
+        self.player.loaded(track, entry, now);
         self.newest_media = now;
         self.tally.segments += 1;
+        if track != MAIN {
+            return;
+        }
         self.line.measured(bytes, took, entry.duration);
         let ladder: Vec<u64> = self.route.ladder().iter().map(|variant| variant.bandwidth).collect();
         let rung = self.choice.rung(&ladder, Some(self.rung), &self.line, self.player.buffer().level());
@@ -290,7 +323,7 @@ impl Viewer {
     async fn trouble(
         &mut self,
         error: &FetchError,
-        segment: Option<&Entry>,
+        segment: Option<(TrackIndex, Entry)>,
         observer: &mut impl Observer,
     ) -> Result<(), Failure> {
         *self.tally.errors.entry(error.kind()).or_default() += 1;
@@ -298,9 +331,9 @@ impl Viewer {
         observer.observe(Event::Trouble(error), self)?;
         let recourse = match segment {
             // The server is well: the list has moved on, or is ahead of what it has.
-            Some(entry) if error.is_missing() => {
+            Some((track, entry)) if error.is_missing() => {
                 if self.failures >= MOST_TRIES {
-                    self.player.missed(entry);
+                    self.player.missed(track, &entry, self.clock.now());
                 }
                 Recourse::Again
             }

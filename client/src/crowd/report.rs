@@ -101,7 +101,7 @@ impl Report {
 
     /// The report for people.
     pub(super) fn table(&self) -> String {
-        let mut summary = table(["", ""]);
+        let mut summary = table(["CROWD", ""]);
         let Spread { median, p95, max } = self.start_up_ms;
         let kinds: Vec<String> =
             self.errors_by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();

@@ -107,10 +107,11 @@ impl Buffer {
         self.level
     }
 
-    /// How long loading pauses because the buffer is full; zero while it is not.
+    /// How long loading of a track pauses that is `ahead` of what can be shown, because the buffer is full; zero while it is
+    /// not.
     #[must_use]
-    pub fn full_for(&self) -> Duration {
-        self.level.saturating_sub(self.bounds.full_at)
+    pub fn full_for(&self, ahead: Duration) -> Duration {
+        (self.level + ahead).saturating_sub(self.bounds.full_at)
     }
 
     /// How long the picture has stood still by now; zero while it moves.

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hls::{Multivariant, steering::Manifest};
+use hls::{Multivariant, multivariant, steering::Manifest};
 use policy::Time;
 use url::Url;
 
@@ -20,6 +20,39 @@ pub struct Variant {
     pub bandwidth: u64,
     /// Its media playlist.
     pub playlist: Url,
+    /// The media playlist of its audio, where that is a rendition of its own.
+    pub audio: Option<Url>,
+}
+
+impl Variant {
+    /// What a multivariant playlist says of one of its variants. Of several renditions of audio the default one is played.
+    #[must_use]
+    pub fn of(variant: &multivariant::Variant, playlist: &Multivariant) -> Self {
+        let group = variant.attributes.value("AUDIO");
+        let audio =
+            || playlist.media.iter().filter(|media| media.kind() == "AUDIO" && Some(media.group()) == group);
+        let default = audio().find(|media| media.attributes.value("DEFAULT") == Some("YES"));
+        Self {
+            bandwidth: variant.bandwidth(),
+            playlist: variant.uri.clone(),
+            audio: default.or_else(|| audio().next()).and_then(|media| media.uri.clone()),
+        }
+    }
+
+    /// The same somewhere else; none where `moved` knows no address for it.
+    pub fn try_map(&self, moved: impl Fn(&Url) -> Option<Url>) -> Option<Self> {
+        let audio = match &self.audio {
+            Some(audio) => Some(moved(audio)?),
+            None => None,
+        };
+        Some(Self { bandwidth: self.bandwidth, playlist: moved(&self.playlist)?, audio })
+    }
+
+    /// How many playlists are played together.
+    #[must_use]
+    pub fn tracks(&self) -> usize {
+        1 + usize::from(self.audio.is_some())
+    }
 }
 
 /// A multivariant playlist that offers nothing to play.
@@ -47,16 +80,13 @@ impl Pathways {
     pub fn new(playlist: &Multivariant, shun_for: Duration, now: Time) -> Result<Self, NoVariant> {
         let mut ladders: BTreeMap<String, Vec<Variant>> = BTreeMap::new();
         for variant in &playlist.variants {
-            ladders
-                .entry(variant.pathway().to_owned())
-                .or_default()
-                .push(Variant { bandwidth: variant.bandwidth(), playlist: variant.uri.clone() });
+            ladders.entry(variant.pathway().to_owned()).or_default().push(Variant::of(variant, playlist));
         }
         for ladder in ladders.values_mut() {
             ladder.sort_by_key(|variant| variant.bandwidth);
         }
         let steering = playlist.steering.as_ref();
-        let first = playlist.variants.first().map_or(".", hls::multivariant::Variant::pathway);
+        let first = playlist.variants.first().map_or(".", multivariant::Variant::pathway);
         let current = steering.and_then(|steering| steering.pathway.as_deref()).unwrap_or(first).to_owned();
         if !ladders.contains_key(&current) {
             return Err(NoVariant(current));
@@ -99,10 +129,7 @@ impl Pathways {
         }
         for clone in &manifest.pathway_clones {
             if let Some(base) = self.ladders.get(&clone.base_id) {
-                let cloned = base.iter().map(|variant| {
-                    let playlist = clone.uri(&variant.playlist)?;
-                    Some(Variant { bandwidth: variant.bandwidth, playlist })
-                });
+                let cloned = base.iter().map(|variant| variant.try_map(|uri| clone.uri(uri)));
                 if let Some(cloned) = cloned.collect::<Option<Vec<_>>>() {
                     self.ladders.insert(clone.id.clone(), cloned);
                 }
@@ -145,6 +172,7 @@ impl Pathways {
 #[cfg(test)]
 mod tests {
     use hls::steering::PathwayClone;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -220,9 +248,52 @@ mod tests {
     }
 
     #[test]
+    fn audio_of_its_own_moves_with_its_variant() {
+        let text = b"#EXTM3U\n\
+            #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"fr\",URI=\"fr/live.m3u8\"\n\
+            #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"en\",DEFAULT=YES,URI=\"en/live.m3u8\"\n\
+            #EXT-X-STREAM-INF:BANDWIDTH=900,AUDIO=\"a\",PATHWAY-ID=\"primary\"\nv1/live.m3u8\n";
+        let base = "http://127.0.0.1/live/index.m3u8".parse().unwrap();
+        let mut pathways = Pathways::new(&Multivariant::parse(text, &base).unwrap(), SHUN, at(0)).unwrap();
+        let audio = |pathways: &Pathways| pathways.ladder()[0].audio.as_ref().map(ToString::to_string);
+        assert_eq!(audio(&pathways).as_deref(), Some("http://127.0.0.1/live/en/live.m3u8"));
+        pathways.answered(&manifest(&["relay-2"]), at(0));
+        assert_eq!(audio(&pathways).as_deref(), Some("http://127.0.0.2/live/en/live.m3u8"));
+    }
+
+    #[test]
     fn a_pathway_that_nobody_declared_is_passed_over() {
         let mut pathways = pathways();
         assert!(!pathways.answered(&manifest(&["nonesuch", "primary"]), at(0)));
         assert_eq!(pathways.current(), "primary");
+    }
+
+    proptest! {
+        #[test]
+        fn no_pathway_is_played_that_failed_within_its_penalty_while_another_has_not(
+            steps in proptest::collection::vec((0_u64..200, proptest::option::of(0_usize..3)), 1..60)
+        ) {
+            const IDS: [&str; 3] = ["relay-2", "relay-3", "primary"];
+            let (mut pathways, mut now) = (pathways(), 0);
+            let mut failed_at: BTreeMap<String, u64> = BTreeMap::new();
+            pathways.answered(&manifest(&IDS), at(0));
+            for (pass, preferred) in steps {
+                now += pass;
+                match preferred {
+                    Some(first) => {
+                        let mut order = IDS;
+                        order.rotate_left(first);
+                        pathways.answered(&manifest(&order), at(now));
+                    }
+                    None => {
+                        failed_at.insert(pathways.current().to_owned(), now);
+                        pathways.failed(at(now));
+                    }
+                }
+                let shunned = |id: &str| failed_at.get(id).is_some_and(|at| now - at < SHUN.as_secs());
+                prop_assert!(!shunned(pathways.current()) || IDS.iter().all(|id| shunned(id)));
+                prop_assert!(!pathways.ladder().is_empty());
+            }
+        }
     }
 }

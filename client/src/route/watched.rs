@@ -135,7 +135,7 @@ impl Watched {
     fn go(&mut self, place: Place) -> bool {
         let moved = place != self.here;
         for variant in &mut self.ladder {
-            variant.playlist = rehomed(&variant.playlist, &place.base, &self.session);
+            *variant = at_home(variant, &place.base, &self.session);
         }
         self.been.retain(|been| been.server != place.server);
         self.been.push(place.clone());
@@ -171,18 +171,28 @@ async fn ladder(
     let page = fetch
         .document(&url, MAX_PLAYLIST_BYTES, patience)
         .await
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+        .map_err(|error| Failure::of_server(&error))?;
     let playlist = Multivariant::parse(&page.body, &page.url)
         .map_err(|error| Failure::Failed(format!("{url}: {error}")))?;
     let mut ladder: Vec<Variant> = Vec::new();
     for variant in &playlist.variants {
-        let playlist = rehomed(&variant.uri, &here.base, &placement.session);
-        if ladder.iter().all(|rung| rung.playlist != playlist) {
-            ladder.push(Variant { bandwidth: variant.bandwidth(), playlist });
+        let rung = at_home(&Variant::of(variant, &playlist), &here.base, &placement.session);
+        if ladder.iter().all(|other| other.playlist != rung.playlist) {
+            ladder.push(rung);
         }
     }
     ladder.sort_by_key(|variant| variant.bandwidth);
     Ok(ladder)
+}
+
+/// The same rung at another server.
+fn at_home(variant: &Variant, base: &Url, session: &str) -> Variant {
+    let moved = |url: &Url| rehomed(url, base, session);
+    Variant {
+        bandwidth: variant.bandwidth,
+        playlist: moved(&variant.playlist),
+        audio: variant.audio.as_ref().map(moved),
+    }
 }
 
 /// The same playlist at another server.
