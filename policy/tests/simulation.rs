@@ -5,7 +5,7 @@ mod simulator;
 
 use std::time::Duration;
 
-use policy::{Action, Class, Phase, ServerId, Settings};
+use policy::{Action, Class, Phase, Region, ServerId, Settings, settings::RegionSettings};
 use simulator::World;
 
 const A: &str = "127.0.0.2";
@@ -185,8 +185,7 @@ fn a_relay_that_an_earlier_manager_launched_and_that_never_attaches_is_ended() {
 
 #[test]
 fn two_regions_have_thresholds_and_relays_of_their_own() {
-    let region =
-        |threshold| policy::settings::RegionSettings { threshold: Some(threshold), ..Default::default() };
+    let region = |threshold| RegionSettings { threshold: Some(threshold), ..RegionSettings::default() };
     let regions = [("eu".parse().unwrap(), region(50)), ("us".parse().unwrap(), region(100))].into();
     let mut world = World::with_slots(Settings { regions, ..settings(3) }, &[A, B, "127.0.0.4"]);
     world.arrive(150, Class::Steers, "eu", Duration::from_secs(20));
@@ -200,6 +199,34 @@ fn two_regions_have_thresholds_and_relays_of_their_own() {
     world.leave(150, "us");
     world.run_until(90, "the relays are gone", |world| world.servers.len() == 1);
     assert_eq!(world.stalls(), 0);
+}
+
+#[test]
+fn a_region_without_a_relay_of_its_own_overflows_to_its_neighbours() {
+    let eu = RegionSettings { neighbours: vec![Region::fallback()], ..RegionSettings::default() };
+    let mut world =
+        World::with_standby(Settings { regions: [("eu".parse().unwrap(), eu)].into(), ..settings(3) }, &[A]);
+    world.arrive(8, Class::Steers, "default", Duration::from_secs(2));
+    world.run_until(40, "the relay serves its own region", |world| world.at_primary("default") == 3);
+    world.arrive(10, Class::Steers, "eu", Duration::from_secs(2));
+    world.run_until(40, "it serves its neighbours too", |world| world.at_primary("eu") == 3);
+    world.run(5);
+    assert!(world.decisions.iter().any(|it| it.reason.as_str() == "no-provisioner"), "{}", world.story());
+    world.leave(8, "default");
+    world.run_until(90, "its own region does not need it", |world| world.phase(A) == Some(Phase::Standby));
+    assert_eq!(world.at_primary("eu"), 10);
+    assert_eq!(world.stalls(), 0);
+}
+
+#[test]
+fn viewers_that_redirect_do_not_swing_between_the_primary_and_a_relay() {
+    let mut world = World::with_standby(settings(17), &[A]);
+    world.arrive(27, Class::Redirects, "default", Duration::from_secs(3));
+    world.run_until(40, "the crowd has spilled over", |world| settled_at(world, 17, 10));
+    for _ in 0..30 {
+        world.run(1);
+        assert!(settled_at(&world, 17, 10));
+    }
 }
 
 #[test]

@@ -50,14 +50,14 @@ impl RegionState {
     pub fn explanation(&self) -> String {
         let Demand { high: viewers, .. } = self.demand;
         let (threshold, relays, wanted) = (self.threshold, self.relays, self.wanted());
+        let carried = format!("{viewers} viewers, the primary carries {threshold}");
         match (&self.starved, self.is_over()) {
-            (Some(reason), _) => {
-                format!("{viewers} viewers of {threshold}; {wanted} relays wanted, {relays} there: {reason}")
+            (Some(reason), _) => format!("{carried}; relays {relays} of {wanted}: {reason}"),
+            (None, true) => format!("{carried}; relays {relays} of {wanted}"),
+            (None, false) if wanted > 0 => {
+                format!("{carried}; relays {relays} of {wanted}, kept at all times")
             }
-            (None, true) => {
-                format!("{viewers} viewers, above the threshold of {threshold}: {relays} of {wanted} relays")
-            }
-            (None, false) => format!("{viewers} viewers, the primary carries {threshold}: no relay needed"),
+            (None, false) => carried,
         }
     }
 }
