@@ -19,6 +19,8 @@ enum Turn {
     Leave(usize),
     Kill(usize),
     RestartManager(u64),
+    Hiccup(usize),
+    Drain(usize),
 }
 
 fn turn() -> impl Strategy<Value = Turn> {
@@ -27,6 +29,8 @@ fn turn() -> impl Strategy<Value = Turn> {
         4 => (1..60_usize).prop_map(Turn::Leave),
         1 => (0..HOSTS.len()).prop_map(Turn::Kill),
         1 => (0..20_u64).prop_map(Turn::RestartManager),
+        1 => (0..HOSTS.len()).prop_map(Turn::Hiccup),
+        1 => (0..HOSTS.len()).prop_map(Turn::Drain),
     ]
 }
 
@@ -42,6 +46,11 @@ fn play(world: &mut World, turns: &[(Turn, u64)]) {
                 world.kill(HOSTS[*host]);
             }
             Turn::Kill(_) => {}
+            Turn::Hiccup(host) => world.hiccup(HOSTS[*host]),
+            Turn::Drain(host) if world.phase(HOSTS[*host]) == Some(Phase::Serving) => {
+                world.drain(HOSTS[*host]);
+            }
+            Turn::Drain(_) => {}
             Turn::RestartManager(down) => {
                 world.kill_manager();
                 world.run(*down);

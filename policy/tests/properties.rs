@@ -348,7 +348,7 @@ proptest! {
                 Action::Launch | Action::Warm | Action::CallBack if !by_operator => {
                     grown.insert(region, decision.at);
                 }
-                Action::Drain if !by_operator && decision.reason != Reason::NotWanted => {
+                Action::Drain if matches!(decision.reason, Reason::BelowThreshold { .. } | Reason::FewerWanted { .. }) => {
                     let since = grown.get(&region).map(|grown| decision.at.since(*grown));
                     prop_assert!(since.is_none_or(|since| since >= told.fleet.settings().hold), "{:?}", decision);
                 }

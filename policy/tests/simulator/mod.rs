@@ -194,6 +194,16 @@ impl World {
         }
     }
 
+    /// A server's way to the manager is cut and mended after two seconds; its viewers notice nothing.
+    pub fn hiccup(&mut self, host: &str) {
+        let id = ServerId::of_relay(host).unwrap();
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let incarnation = server.incarnation;
+        let Some(attachment) = server.attachment.take() else { return };
+        self.tell(Observation::Disconnected { server: id.clone(), attachment });
+        self.soon(Duration::from_secs(2), Event::Attach { server: id, incarnation });
+    }
+
     /// An operator empties a relay.
     pub fn drain(&mut self, host: &str) {
         self.tell(Observation::Drain { server: ServerId::of_relay(host).unwrap() });
