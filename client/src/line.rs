@@ -34,7 +34,7 @@ impl Line {
     pub fn refresh(&mut self, viewer: &Viewer) {
         let pause = if self.bar.is_some() { REDRAW } else { REPEAT };
         let due = self.shown.is_none_or(|shown| shown.elapsed() >= pause);
-        if due && viewer.origin().is_some() {
+        if due && viewer.player().cursor().newest().is_some() {
             self.show(viewer);
         }
     }

@@ -89,3 +89,17 @@ fn an_interrupted_viewer_ends_well_with_its_summary() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.json()["stalls"], 0);
 }
+
+#[test]
+fn a_player_is_opened_with_the_url_and_its_failure_is_the_clients() {
+    let origin = Origin::start("127.0.0.1", &Stream::begin());
+    let manager = Manager::start(&[&origin]);
+    let opened = run(&manager, &["play", "--player", "echo -n playing"]);
+    let url = format!("playing {}/live/index.m3u8?s=token", origin.base_url());
+    assert_eq!((opened.code, opened.stdout), (Some(0), url));
+    for (player, code) in [("false", 1), ("a-player-that-nobody-has", 2)] {
+        let ran = run(&manager, &["play", "--player", player]);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.stderr.contains(player), "{ran:?}");
+    }
+}
