@@ -1,0 +1,100 @@
+//! What viewers, operators and Prometheus ask over HTTP, on the port that also speaks gRPC.
+//!
+//! Everything has CORS: players ask from pages of other origins, and nothing here depends on cookies.
+
+mod api;
+mod listener;
+mod steer;
+mod watch;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use policy::placement::Refusal;
+
+pub(crate) use self::listener::{Listener, ListenerLimits};
+use crate::{
+    grpc::operator::OperatorService,
+    viewers::{Unplaced, Viewers},
+};
+
+/// How long a browser may remember that it may ask: a day, which browsers shorten as they like.
+const PREFLIGHT_LIFE_S: &str = "86400";
+
+/// What the handlers need.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    /// Where viewers ask.
+    pub(crate) viewers: Arc<Viewers>,
+    /// What an operator may ask.
+    pub(crate) operator: OperatorService,
+}
+
+/// All routes but those of gRPC.
+pub(crate) fn routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/watch/{file}", get(watch::watch))
+        .route("/steer", get(steer::steer))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/servers", get(api::servers))
+        .route("/api/v1/regions", get(api::regions))
+        .route("/api/v1/decisions", get(api::decisions))
+        .route("/api/v1/targets", get(api::targets))
+        .with_state(desk)
+        .layer(middleware::from_fn(cross_origin))
+}
+
+/// Answers preflights, and lets every page read every answer.
+async fn cross_origin(request: Request, next: Next) -> Response {
+    let preflight = request.method() == Method::OPTIONS;
+    let mut response =
+        if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    set(header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after");
+    if preflight {
+        set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
+        set(header::ACCESS_CONTROL_ALLOW_HEADERS, "*");
+        set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFE_S);
+    }
+    response
+}
+
+/// An answer that nobody keeps.
+fn fresh(content_type: &'static str, body: String) -> Response {
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
+    (headers, body).into_response()
+}
+
+/// The one place where a viewer's refusal becomes an HTTP answer.
+impl axum::response::IntoResponse for Unplaced {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::UnknownStream { .. } => StatusCode::NOT_FOUND,
+            Self::UnknownRegion { .. } | Self::Token(_) => StatusCode::BAD_REQUEST,
+            Self::NoPrimary { .. }
+            | Self::NotReady { .. }
+            | Self::Refused(Refusal::NoRoom { .. } | Refusal::NoServer { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        let mut response = fresh("text/plain; charset=utf-8", format!("{self}\n"));
+        *response.status_mut() = status;
+        if let Some(retry_after) = self.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after.as_secs().max(1).into());
+        }
+        response
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,119 @@
+//! Accepts connections, HTTP/1 and HTTP/2 without TLS on one port, within limits; ends them softly, then hard.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, extract::ConnectInfo};
+use hyper::{Request, body::Incoming};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use service::Shutdown;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tower::ServiceExt as _;
+
+use crate::metrics::{self, Open};
+
+/// How long to wait before accepting again when the system refuses, as it does when descriptors are out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Limits of one port.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListenerLimits {
+    /// Open connections.
+    pub(crate) connections: usize,
+    /// How long a client may take to send a request's headers.
+    pub(crate) header_timeout: Duration,
+    /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
+    pub(crate) keep_alive: Duration,
+}
+
+/// Serves a router on a bound socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) socket: TcpListener,
+    pub(crate) router: Router,
+    pub(crate) limits: ListenerLimits,
+}
+
+impl Listener {
+    /// Serves until the soft stop, then until open connections have had their answers or the hard stop comes.
+    pub(crate) async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let places = Arc::new(Semaphore::new(self.limits.connections));
+        let mut open = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.soft.cancelled() => break,
+                accepted = self.socket.accept() => accepted,
+                Some(_ended) = open.join_next() => continue,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                metrics::connection_refused();
+                continue;
+            };
+            let connection = Connection { peer, router: self.router.clone(), limits: self.limits };
+            let shutdown = shutdown.clone();
+            open.spawn(async move {
+                let _open = Open::connection();
+                connection.serve(stream, shutdown).await;
+                drop(place);
+            });
+        }
+        drop(self.socket);
+        while open.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+struct Connection {
+    peer: SocketAddr,
+    router: Router,
+    limits: ListenerLimits,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream, shutdown: Shutdown) {
+        let _less_prompt = stream.set_nodelay(true);
+        let (peer, router) = (self.peer, self.router);
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let router = router.clone();
+            async move {
+                Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
+            }
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.header_timeout);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(self.limits.keep_alive)
+            .keep_alive_timeout(self.limits.keep_alive);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.soft.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection => ended,
+                    () = shutdown.hard.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended with an error");
+        }
+    }
+}
