@@ -1,7 +1,6 @@
 //! The edges of the house: which of our crates may use which, and what the pure ones may use at all.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::Command,

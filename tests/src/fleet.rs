@@ -19,13 +19,16 @@ use crate::{
 /// How long the programs may take to find each other.
 const START: Duration = Duration::from_secs(30);
 
+/// The variable of the environment that holds the secret which the programs share.
+pub const JOIN_SECRET: &str = "SPILLWAY_JOIN_SECRET";
+
 /// What a fleet is to be like.
 #[derive(Debug, Default)]
 pub struct FleetBuilder {
     threshold: Option<String>,
     source: Option<String>,
     manager_config: String,
-    primary_arguments: Vec<String>,
+    join_secret: Option<String>,
     standby: Vec<(u8, Vec<String>)>,
 }
 
@@ -68,10 +71,10 @@ impl FleetBuilder {
         self
     }
 
-    /// Further arguments of the primary.
+    /// The secret that the programs share.
     #[must_use]
-    pub fn primary_arguments(mut self, arguments: &[&str]) -> Self {
-        self.primary_arguments.extend(arguments.iter().map(ToString::to_string));
+    pub fn join_secret(mut self, secret: &str) -> Self {
+        self.join_secret = Some(secret.to_owned());
         self
     }
 
@@ -96,7 +99,7 @@ impl FleetBuilder {
             relays: Vec::new(),
             folder,
             builder: self,
-            http: reqwest::Client::builder().build().expect("a client without TLS roots of its own"),
+            http: crate::http::http(),
         };
         fleet.settled().await;
         for (host, arguments) in std::mem::take(&mut fleet.builder.standby) {
@@ -104,6 +107,12 @@ impl FleetBuilder {
             fleet.relays.push(relay);
         }
         fleet
+    }
+
+    fn share_secret(&self, command: &mut Command) {
+        if let Some(secret) = &self.join_secret {
+            command.env(JOIN_SECRET, secret);
+        }
     }
 
     /// Short times, and slots on this subnet.
@@ -138,7 +147,8 @@ fn start_primary(subnet: Subnet, builder: &FleetBuilder, folder: &Path) -> Progr
     let mut command = Command::new(binary("primary"));
     command.arg(subnet.viewers(1).to_string());
     command.args(builder.source.as_deref());
-    command.args(["--admin", &subnet.admin(1).to_string()]).args(&builder.primary_arguments);
+    command.args(["--admin", &subnet.admin(1).to_string()]);
+    builder.share_secret(&mut command);
     Program::start("primary", command, folder)
 }
 
@@ -152,6 +162,7 @@ fn start_manager(subnet: Subnet, builder: &FleetBuilder, folder: &Path) -> Progr
         .arg(folder.join("state"))
         .arg("--config")
         .arg(folder.join("manager.toml"));
+    builder.share_secret(&mut command);
     Program::start("traffic-manager", command, folder)
 }
 
@@ -175,6 +186,13 @@ impl Fleet {
     /// Starts a relay by hand on a host of the subnet.
     #[must_use]
     pub fn start_relay(&self, host: u8, arguments: &[&str]) -> Program {
+        let secret = self.builder.join_secret.as_deref();
+        self.start_relay_that_knows(secret, host, arguments)
+    }
+
+    /// Starts a relay by hand, with a join secret that need not be the fleet's.
+    #[must_use]
+    pub fn start_relay_that_knows(&self, secret: Option<&str>, host: u8, arguments: &[&str]) -> Program {
         let mut command = Command::new(binary("local-server"));
         let manager = self.subnet.manager();
         command
@@ -182,8 +200,18 @@ impl Fleet {
             .arg(manager.ip().to_string())
             .arg(manager.port().to_string())
             .args(["--admin", &self.subnet.admin(host).to_string()])
-            .args(arguments);
+            .args(arguments)
+            .envs(secret.map(|secret| (JOIN_SECRET, secret)));
         Program::start(&format!("relay-{host}"), command, self.folder.path())
+    }
+
+    /// Starts `client IP PORT ARGUMENTS…`; it runs until it ends by itself or the test does.
+    #[must_use]
+    pub fn start_client(&self, name: &str, arguments: &[&str]) -> Program {
+        let manager = self.subnet.manager();
+        let mut command = Command::new(binary("client"));
+        command.args([manager.ip().to_string(), manager.port().to_string()]).args(arguments);
+        Program::start(name, command, self.folder.path())
     }
 
     /// A file in the fleet's own folder.

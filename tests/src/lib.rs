@@ -8,8 +8,10 @@
     reason = "a harness fails by panicking; the message says what was expected"
 )]
 
+pub mod census;
 pub mod client;
 pub mod fleet;
+pub mod http;
 pub mod network;
 pub mod program;
 pub mod repository;

@@ -67,10 +67,15 @@ impl Program {
         self.end().await
     }
 
-    /// Waits for it to end by itself.
+    /// Waits for it to end by itself, which is to be soon.
     pub async fn end(&mut self) -> ExitStatus {
+        self.ends_within(END).await
+    }
+
+    /// Waits for it to end by itself.
+    pub async fn ends_within(&mut self, time: Duration) -> ExitStatus {
         let name = self.name.clone();
-        eventually(&format!("{name} ends"), END, async || self.ended().ok_or("still runs")).await
+        eventually(&format!("{name} ends"), time, async || self.ended().ok_or("still runs")).await
     }
 }
 

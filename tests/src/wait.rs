@@ -29,21 +29,23 @@ where
     }
 }
 
-/// Watches that `condition` stays true for the whole of `during`.
+/// Waits until `condition` holds and goes on holding for the whole of `hold`.
 ///
 /// # Panics
-/// When it does not.
-pub async fn holds_for<E, F>(what: &str, during: Duration, mut condition: F)
+/// When it has not done so `within` the time.
+pub async fn holds_for<E, F>(what: &str, hold: Duration, within: Duration, mut condition: F)
 where
     E: Display,
     F: AsyncFnMut() -> Result<(), E>,
 {
-    let end = Instant::now() + during;
-    let mut look = tokio::time::interval(LOOK);
-    while Instant::now() < end {
-        look.tick().await;
-        if let Err(wrong) = condition().await {
-            panic!("{what}: {wrong}");
+    let mut since = Instant::now();
+    eventually(what, within, async || match condition().await {
+        Ok(()) if since.elapsed() >= hold => Ok(()),
+        Ok(()) => Err(format!("has held for {:?}", since.elapsed())),
+        Err(wrong) => {
+            since = Instant::now();
+            Err(wrong.to_string())
         }
-    }
+    })
+    .await;
 }

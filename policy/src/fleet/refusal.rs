@@ -9,7 +9,7 @@ use crate::{Phase, ServerId};
 pub enum Refusal {
     /// Another live server has this id.
     #[error(
-        "server {id} is attached already from {base_url}: stop it, or start this one with another address"
+        "server {id} is attached already from {base_url}: stop it, or start this one with another address or --id"
     )]
     DuplicateId {
         /// The id.

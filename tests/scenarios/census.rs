@@ -1,0 +1,87 @@
+//! The count, checked at every second against the log of the crowd that was counted: arrivals, overflow in two regions,
+//! moves, departures.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proto::v1::Phase;
+use serde_json::Value;
+use tests::{
+    Fleet, Program,
+    census::Truth,
+    eventually,
+    fleet::{at_primary, brief, relays_in},
+};
+
+const REGIONS: [(&str, u32, u32); 2] = [("eu", 120, 50), ("us", 180, 100)];
+
+/// How long the crowd stays, from its first arrival to its last departure.
+const STAY: &str = "60s";
+
+/// From the last viewer gone to the last relay gone: census, hold and drain of the test's config, and a busy machine.
+const RELAYS_GONE: Duration = Duration::from_secs(45);
+
+fn unix_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+fn crowd(fleet: &Fleet) -> Program {
+    let regions = REGIONS.map(|(name, viewers, _)| format!("{name}={viewers}"));
+    let (log, report) = (fleet.file("crowd.log"), fleet.file("crowd.json"));
+    #[rustfmt::skip]
+    let arguments = [
+        "crowd", "--viewers", "300", "--rate", "20/s", "--duration", STAY, "--ramp-down", "10s", "--rung", "lowest",
+        "--region", &regions[0], "--region", &regions[1],
+        "--log", log.to_str().unwrap(), "--json", report.to_str().unwrap(),
+    ];
+    fleet.start_client("crowd", &arguments)
+}
+
+#[tokio::test]
+async fn three_hundred_viewers_over_two_regions_are_counted_right_and_none_stalls() {
+    let thresholds: String =
+        REGIONS.iter().map(|(name, _, n)| format!("[regions.{name}]\nthreshold = {n}\n")).collect();
+    let fleet = Fleet::builder().threshold(50).manager_config(&thresholds).start().await;
+    let mut crowd = crowd(&fleet);
+
+    let mut counts: Vec<(u64, &str, u32)> = Vec::new();
+    let carried: u32 = REGIONS.iter().map(|(.., threshold)| threshold).sum();
+    let mut overflowed = false;
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    while crowd.ended().is_none() {
+        second.tick().await;
+        let status = fleet.status().await.unwrap();
+        let at = unix_ms();
+        for (name, ..) in REGIONS {
+            let said =
+                status.regions.iter().find(|region| region.name == name).map_or(0, |region| region.viewers);
+            counts.push((at, name, said));
+        }
+        println!("{}", brief(&status));
+        overflowed |= (carried..=carried + carried / 50).contains(&at_primary(&status))
+            && status.viewers == 300
+            && relays_in(&status, Phase::Serving).len() == REGIONS.len();
+    }
+    assert!(crowd.end().await.success(), "the crowd saw a stall or an error: {}", crowd.log());
+    assert!(overflowed, "never had the primary what it carries, within 2%, and relays the rest");
+
+    let truth = Truth::read(&fleet.file("crowd.log"));
+    let wrong: Vec<String> = counts
+        .iter()
+        .filter_map(|(at, region, said)| {
+            let (least, most) = truth.bounds(region, *at);
+            let right = (least..=most).contains(said);
+            (!right).then(|| format!("{region} at {at}: said {said}, truth {least} to {most}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} counts are off:\n{}", wrong.len(), counts.len(), wrong.join("\n"));
+
+    let report: Value =
+        serde_json::from_str(&std::fs::read_to_string(fleet.file("crowd.json")).unwrap()).unwrap();
+    assert_eq!((report["stalls"].as_u64(), report["errors"].as_u64()), (Some(0), Some(0)), "{report}");
+    eventually("the relays are gone after the crowd", RELAYS_GONE, async || {
+        let pids = fleet.relay_pids();
+        if pids.is_empty() { Ok(()) } else { Err(format!("{pids:?} still run")) }
+    })
+    .await;
+}

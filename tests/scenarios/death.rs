@@ -1,0 +1,200 @@
+//! Who dies, and who goes on: each program and each viewer killed with -9 while people watch.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use proto::v1::{Phase, ServerKind, ServerStatus};
+use serde_json::Value;
+use tests::{
+    Fleet, Program, eventually,
+    fleet::{at_primary, brief, relays_in},
+    holds_for,
+    program::kill,
+};
+
+const SETTLES: Duration = Duration::from_secs(60);
+
+/// The test card's target duration.
+const TARGET_DURATION: Duration = Duration::from_secs(2);
+
+/// When a session without reloads has ended: 2.5 target durations, at least 5 s (DESIGN, Census), then one report.
+const DEPARTURE: Duration = Duration::from_secs(5 + 1);
+
+/// What looking from outside adds on a busy machine.
+const SLACK: Duration = Duration::from_secs(3);
+
+fn summary(program: &Program) -> Value {
+    let log = program.log();
+    let start = log.find('{').unwrap_or_else(|| panic!("no summary in {log}"));
+    serde_json::Deserializer::from_str(&log[start..]).into_iter::<Value>().next().unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn when_a_relay_dies_its_viewers_play_elsewhere_and_a_new_relay_comes() {
+    let fleet = Fleet::builder().threshold(2).manager_config("[scaling]\nrelay_capacity = 8").start().await;
+    let report = fleet.file("crowd.json");
+    let mix = "steers=1,watches=1";
+    let mut crowd = fleet.start_client(
+        "crowd",
+        &[
+            "crowd",
+            "--viewers",
+            "12",
+            "--rate",
+            "10/s",
+            "--duration",
+            "600s",
+            "--mix",
+            mix,
+            "--json",
+            report.to_str().unwrap(),
+        ],
+    );
+    let status = fleet
+        .until("two relays share the viewers", SETTLES, |status| {
+            at_primary(status) == 2 && status.viewers == 12 && relays_in(status, Phase::Serving).len() == 2
+        })
+        .await;
+    let victim = relays_in(&status, Phase::Serving)[0].clone();
+    kill(fleet.relay_pid(&victim).unwrap());
+
+    fleet
+        .until("all play elsewhere, and a new relay has come", SETTLES, |status| {
+            let serving = relays_in(status, Phase::Serving);
+            status.viewers == 12
+                && at_primary(status) == 2
+                && serving.len() == 2
+                && serving.iter().all(|relay| relay.id != victim.id)
+        })
+        .await;
+    crowd.stop().await;
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+    let longest = report["longest_stall_ms"].as_f64().unwrap();
+    assert!(longest <= TARGET_DURATION.as_secs_f64() * 1000.0, "somebody stalled for {longest} ms: {report}");
+}
+
+#[tokio::test]
+async fn a_killed_viewer_is_gone_from_the_count_in_time() {
+    let fleet = Fleet::builder().threshold(10).start().await;
+    let mut viewers: Vec<Program> =
+        (0..3).map(|n| fleet.start_client(&format!("viewer-{n}"), &["play", "--duration", "600s"])).collect();
+    fleet.until("three viewers are counted", SETTLES, |status| status.viewers == 3).await;
+    viewers[0].kill();
+    fleet.until("the dead one is counted no more", DEPARTURE + SLACK, |status| status.viewers == 2).await;
+    holds_for("the others stay counted", Duration::from_secs(5), SETTLES, async || {
+        let status = fleet.status().await?;
+        if status.viewers == 2 { Ok(()) } else { Err(brief(&status)) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_the_manager_is_dead_nobody_notices_and_after_it_nothing_is_launched_or_drained() {
+    let mut fleet = Fleet::builder().threshold(10).start().await;
+    let mut crowd = fleet.start_client(
+        "crowd",
+        &[
+            "crowd",
+            "--viewers",
+            "50",
+            "--rate",
+            "25/s",
+            "--duration",
+            "600s",
+            "--mix",
+            "steers=3,redirects=1,watches=1",
+        ],
+    );
+    fleet
+        .until("fifty watch, ten of them from the primary", SETTLES, |status| {
+            status.viewers == 50 && at_primary(status) == 10
+        })
+        .await;
+    let relays = fleet.relay_pids();
+    fleet.manager.kill();
+    let egress = fleet.metric(fleet.subnet.admin(1), "spillway_egress_bytes_total").await.unwrap();
+    eventually("the primary goes on sending", Duration::from_secs(10), async || {
+        let now = fleet.metric(fleet.subnet.admin(1), "spillway_egress_bytes_total").await.unwrap_or(0.0);
+        if now > egress + 1_000_000.0 { Ok(()) } else { Err(format!("{now}")) }
+    })
+    .await;
+
+    fleet.restart_manager();
+    fleet
+        .until("the restarted manager counts right", Duration::from_secs(5) + SLACK, |status| {
+            status.viewers == 50 && at_primary(status) == 10
+        })
+        .await;
+    holds_for("the fleet stays as it was", Duration::from_secs(8), SETTLES, async || {
+        let now = fleet.relay_pids();
+        if now == relays { Ok(()) } else { Err(format!("relays were {relays:?} and are {now:?}")) }
+    })
+    .await;
+    assert!(crowd.stop().await.success(), "somebody noticed: {}", crowd.log());
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_primary_numbers_go_on_and_the_client_resumes() {
+    let mut fleet = Fleet::builder().threshold(10).start().await;
+    let mut viewer = fleet.start_client("viewer", &["play", "--duration", "40s", "--json"]);
+    fleet.until("the viewer is counted", SETTLES, |status| status.viewers == 1).await;
+    let playlist = format!("http://{}/live/240p/live.m3u8", fleet.subnet.viewers(1));
+    let before = newest(&fleet, &playlist).await.unwrap();
+    fleet.primary.kill();
+    fleet.restart_primary();
+    let after =
+        eventually("the primary lists again", SETTLES, async || newest(&fleet, &playlist).await).await;
+    assert!(after > before, "numbers must only grow: {before}, then {after}");
+    assert!(
+        viewer.ends_within(SETTLES).await.code().is_some_and(|code| code == 0 || code == 6),
+        "{}",
+        viewer.log()
+    );
+    let last = summary(&viewer)["newest_sequence"].as_u64().unwrap();
+    assert!(
+        last >= after,
+        "the viewer has not resumed: it ended at {last}, the primary began again at {after}"
+    );
+}
+
+async fn newest(fleet: &Fleet, playlist: &str) -> Result<u64, String> {
+    let (code, text) = fleet.get(playlist).await.map_err(|error| error.to_string())?;
+    if code != 200 {
+        return Err(format!("{code}: {text}"));
+    }
+    let last = text.lines().rfind(|line| !line.starts_with('#'));
+    last.and_then(|name| name.split('.').next()?.parse().ok()).ok_or_else(|| format!("no segment in {text}"))
+}
+
+#[tokio::test]
+async fn media_written_across_moves_is_the_primarys_byte_for_byte() {
+    let fleet = Fleet::builder().threshold(0).start().await;
+    let media = fleet.file("viewer.mp4");
+    let arguments =
+        ["play", "--duration", "30s", "--rung", "lowest", "--json", "-o", media.to_str().unwrap()];
+    let mut moves = fleet.start_client("moves", &arguments);
+    let at_relay = |server: &ServerStatus| server.kind() == ServerKind::Relay && server.viewers == 1;
+    fleet.until("it is moved", SETTLES, |status| status.servers.iter().any(at_relay)).await;
+    let mut primary = Vec::new();
+    let listed = format!("http://{}/live/240p/live.m3u8", fleet.subnet.viewers(1));
+    assert!(moves.ends_within(SETTLES).await.success(), "{}", moves.log());
+    let summary = summary(&moves);
+    assert!(summary["switches"].as_u64().unwrap() >= 1, "{summary}");
+    let (_, playlist) = fleet.get(&listed).await.unwrap();
+    let (first, last) =
+        (summary["first_sequence"].as_u64().unwrap(), summary["newest_sequence"].as_u64().unwrap());
+    let written = std::fs::read(&media).unwrap();
+    // What the primary no longer holds cannot be compared; the tail that it does hold must be the tail of the file.
+    let held: Vec<u64> = playlist
+        .lines()
+        .filter_map(|line| line.strip_suffix(".m4s")?.parse().ok())
+        .filter(|number| (first..=last).contains(number))
+        .collect();
+    assert!(held.len() >= 2, "nothing left to compare: {playlist}");
+    for number in held {
+        let url = format!("http://{}/live/240p/{number}.m4s", fleet.subnet.viewers(1));
+        primary.extend(tests::http::get(&url).await.unwrap().1);
+    }
+    assert!(written.ends_with(&primary), "the client's media is not the primary's");
+    assert_eq!(summary["gaps"].as_u64(), Some(0), "{summary}");
+}
