@@ -65,11 +65,11 @@ async fn conforms<P: Provisioner>(make: impl Fn() -> P, starts: bool) {
     second.terminate(&spec.id).await.unwrap();
 }
 
-/// An address of this test's own, with a free port.
+/// An address of this test's own. Nothing is bound to find it: a process that another test forks at that moment would hold
+/// the socket on.
 fn address() -> (IpAddr, u16) {
-    let host = IpAddr::from(Ipv4Addr::new(127, 9, rand::random(), rand::random_range(2..250)));
-    let port = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().port();
-    (host, port)
+    let host = Ipv4Addr::new(127, 9, rand::random(), rand::random_range(2..250));
+    (host.into(), rand::random_range(20_000..32_000))
 }
 
 fn settings(folder: &Path, relay: &str, (host, port): (IpAddr, u16)) -> ProcessSettings {
@@ -142,6 +142,7 @@ async fn a_busy_address_and_a_missing_program_are_named() {
     assert!(error.contains("in use") && error.contains("0.0.0.0"), "{error}");
     drop(busy);
 
+    let at = address();
     let missing =
         ProcessSettings { program: "/nowhere/local-server".into(), ..settings(folder.path(), "", at) };
     let process = Process::new(missing, exits().0).unwrap();

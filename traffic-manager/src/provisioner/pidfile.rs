@@ -1,5 +1,5 @@
-//! Which process a relay is, in a file that outlives the manager: its pid, and the launch id that stands in its command line,
-//! so that another process that has got the pid since is not taken for it.
+//! Which process a relay is, in a file that outlives the manager: its pid and when it started, by which a process is known for
+//! as long as the system is up. A command line would not do: a process that has just begun has none yet.
 
 use std::{
     fs, io,
@@ -9,26 +9,29 @@ use std::{
 use rustix::process::Pid;
 
 /// A relay's process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Running {
     pub(super) pid: Pid,
-    pub(super) launch_id: String,
+    /// In clock ticks since the system started.
+    started: u64,
 }
 
 impl Running {
-    /// Whether the process runs and is the one that was started. For a moment after its start it has no command line yet.
-    pub(super) fn is_alive(&self) -> bool {
-        let process = PathBuf::from(format!("/proc/{}", self.pid.as_raw_nonzero()));
-        let line = fs::read(process.join("cmdline")).unwrap_or_default();
-        let started = line.split(|byte| *byte == 0).any(|word| word == self.launch_id.as_bytes());
-        started || (line.is_empty() && !has_ended(&process))
+    /// The process that has this pid now, unless it has ended.
+    pub(super) fn of(pid: Pid) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+        // proc(5): pid, name in parentheses, state, and the start as the twentieth field from the state on.
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?;
+        let started = fields.nth(18)?.parse().ok()?;
+        // A zombie has ended and only waits to be asked how.
+        (!matches!(state, "Z" | "X")).then_some(Self { pid, started })
     }
-}
 
-/// Whether a process is gone, or is one that only waits to be asked how it ended (proc(5): the state follows the name).
-fn has_ended(process: &Path) -> bool {
-    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
+    /// Whether the process still runs.
+    pub(super) fn is_alive(&self) -> bool {
+        Self::of(self.pid).as_ref() == Some(self)
+    }
 }
 
 /// A file that holds a [`Running`].
@@ -49,12 +52,12 @@ impl PidFile {
     /// Remembers a process. Written aside first, so that no half of it is ever read.
     pub(super) fn write(&self, running: &Running) -> io::Result<()> {
         let aside = self.0.with_extension("pid.new");
-        fs::write(&aside, format!("{} {}\n", running.pid.as_raw_nonzero(), running.launch_id))?;
+        fs::write(&aside, format!("{} {}\n", running.pid.as_raw_nonzero(), running.started))?;
         fs::rename(aside, &self.0)
     }
 }
 
 fn parse(text: &str) -> Option<Running> {
-    let (pid, launch_id) = text.trim_end().split_once(' ')?;
-    Some(Running { pid: Pid::from_raw(pid.parse().ok()?)?, launch_id: launch_id.to_owned() })
+    let (pid, started) = text.trim_end().split_once(' ')?;
+    Some(Running { pid: Pid::from_raw(pid.parse().ok()?)?, started: started.parse().ok()? })
 }

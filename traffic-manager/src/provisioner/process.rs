@@ -115,10 +115,16 @@ impl Process {
         let launch_id = format!("{}-{:08x}", spec.id, rand::random::<u32>());
         let child = self.command(spec, address, &launch_id)?.spawn()?;
         let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        let pid = pid.ok_or_else(|| io::Error::other("it ended at once"))?;
+        let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
+        // Until it is reaped, its pid is nobody else's, even if it has ended already.
+        let running = Running::of(pid);
         self.reap(&spec.id, child);
-        let running = Running { pid, launch_id };
-        self.pid_file(&spec.id).write(&running).inspect_err(|_| signal(pid, Signal::KILL))
+        match running {
+            Some(running) => {
+                self.pid_file(&spec.id).write(&running).inspect_err(|_| signal(pid, Signal::KILL))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Says when a child ends; the system keeps it until somebody has asked.
@@ -141,7 +147,7 @@ impl Process {
     fn follow(&self, id: &ServerId, running: Running) {
         let (id, exits) = (id.clone(), self.exits.clone());
         tokio::spawn(async move {
-            if let Err(error) = ended(&running).await {
+            if let Err(error) = ended(running).await {
                 tracing::warn!(server = %id, %error, "cannot follow a relay's process");
                 return;
             }
@@ -171,11 +177,11 @@ impl Provisioner for Process {
         let Some(running) = self.pid_file(id).running() else { return Ok(()) };
         let patience = self.settings.stop_timeout;
         signal(running.pid, Signal::TERM);
-        let mut end = timeout(patience, ended(&running)).await;
+        let mut end = timeout(patience, ended(running)).await;
         if end.is_err() {
             tracing::warn!(server = %id, "a relay did not end in time and is killed");
             signal(running.pid, Signal::KILL);
-            end = timeout(patience, ended(&running)).await;
+            end = timeout(patience, ended(running)).await;
         }
         match end {
             Ok(Ok(())) => Ok(()),
@@ -216,7 +222,7 @@ fn check_free(address: SocketAddr) -> Result<(), ProvisionError> {
 }
 
 /// Done when the process has ended, whoever its parent is.
-async fn ended(running: &Running) -> io::Result<()> {
+async fn ended(running: Running) -> io::Result<()> {
     let Ok(pidfd) = pidfd_open(running.pid, PidfdFlags::empty()) else { return Ok(()) };
     // Until the descriptor was opened, another process may have got the pid.
     if !running.is_alive() {
