@@ -19,4 +19,6 @@ mod picture;
 mod provisioner;
 mod secret;
 mod setup;
+#[cfg(test)]
+mod tests;
 mod viewers;
