@@ -108,6 +108,10 @@ impl Member {
                 break end;
             }
         };
+        if self.services.stop.is_cancelled() {
+            // The manager leaves, not the server.
+            return;
+        }
         let (server, attachment) = (self.id, self.attachment);
         let observation = match end {
             End::Goodbye => Observation::Goodbye { server, attachment },
