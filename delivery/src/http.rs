@@ -62,7 +62,6 @@ pub struct Site<F> {
     feed: Arc<F>,
     board: Arc<Board>,
     place: Place,
-    base_url: Arc<str>,
     config: Config,
     census: Arc<Census>,
     redirects: Redirects,
@@ -79,8 +78,6 @@ pub struct Site<F> {
 pub struct Setup {
     /// Whose site it is.
     pub place: Place,
-    /// Where viewers reach it: scheme, host and port, without a path or a trailing slash.
-    pub base_url: Arc<str>,
     /// `[http]`.
     pub http: Config,
     /// `[census]`.
@@ -93,11 +90,10 @@ impl<F: Feed> Site<F> {
     /// A site that nobody has reached yet. Its metrics need a recorder: make it after that is installed.
     #[must_use]
     pub fn new(feed: Arc<F>, board: Arc<Board>, setup: Setup) -> Self {
-        let Setup { place, base_url, http, census, routes } = setup;
+        let Setup { place, http, census, routes } = setup;
         Self {
             feed,
             board,
-            base_url,
             redirects: Redirects::new(census.max_sessions),
             census: Arc::new(Census::new(place.clone(), census)),
             place,

@@ -6,7 +6,12 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
-use policy::{Phase, Region, ServerId, StreamName, redirects::RedirectQuota, session::Keys};
+use policy::{
+    Phase, StreamName,
+    redirects::RedirectQuota,
+    routing::{Pathway, Slot},
+    session::Keys,
+};
 use tokio::sync::watch;
 
 /// How often to report before a directive has said so; DESIGN's default.
@@ -28,37 +33,17 @@ pub struct Situation {
     /// The only server that this one may fetch from: scheme, host and port. None for a primary.
     pub upstream: Option<Arc<str>>,
     /// The fleet's primary, where it is known.
-    pub primary: Option<Origin>,
+    pub primary: Option<Slot>,
     /// Where players that steer ask, without a query.
     pub steering_url: Option<Arc<str>>,
     /// To a primary: how it shares out viewers whose players do not steer.
     pub redirects: Vec<RedirectQuota>,
-    /// The fleet's slots.
+    /// Servers that viewers can play from, or will when one runs there; without the primary.
     pub pathways: Vec<Pathway>,
     /// What tokens and passes are signed with, once a manager has said.
     pub keys: Option<Arc<Keys>>,
     /// How often to report.
     pub report_interval: Duration,
-}
-
-/// The fleet's primary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Its pathway id, the BASE-ID of every clone.
-    pub id: ServerId,
-    /// Scheme, host and port, without a path or a trailing slash.
-    pub base_url: Arc<str>,
-}
-
-/// A server that viewers can play from, or will when one runs there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pathway {
-    /// Its pathway id.
-    pub id: ServerId,
-    /// Scheme, host and port, without a path or a trailing slash.
-    pub base_url: Arc<str>,
-    /// Where it stands; none where it is near everybody.
-    pub region: Option<Region>,
 }
 
 impl Situation {

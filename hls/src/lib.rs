@@ -29,6 +29,6 @@ pub use ladder::Rung;
 pub use media::{ByteRange, MediaPlaylist, MediaSegment, Source};
 pub use multivariant::Multivariant;
 pub use playlist::{InvalidPlaylist, MAX_PLAYLIST_BYTES, PlaylistKind};
-pub use template::{Pathway, SteeringTag, Template, View};
+pub use template::{Pathway, Template, View};
 pub use url::{Container, Rendition, Resource};
 pub use window::LiveWindow;

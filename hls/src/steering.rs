@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ::url::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::url::{MAX_NAME_LEN, parameter};
+use crate::url::{MAX_NAME_LEN, SESSION, parameter};
 
 /// Largest manifest that is read, in bytes: a thousand clones.
 pub const MAX_MANIFEST_BYTES: usize = 256 << 10;
@@ -134,6 +134,12 @@ impl PathwayClone {
         }
         Some(uri)
     }
+}
+
+/// Where the player of `session` asks: the SERVER-URI of its playlist, and what every RELOAD-URI begins with.
+#[must_use]
+pub fn request_uri(server: &str, session: &str) -> String {
+    format!("{server}?{SESSION}={session}")
 }
 
 /// What a player says of itself when it asks.

@@ -16,6 +16,7 @@ use crate::{
     ladder::{Names, Rung},
     multivariant::{Media, Multivariant, Variant},
     playlist::InvalidPlaylist,
+    steering::request_uri,
     url::{PLAYLIST, Rendition, SESSION},
 };
 
@@ -46,8 +47,8 @@ pub struct View<'a> {
     pub session: Option<&'a str>,
     /// Where the stream can be played from, the one to begin with first; without any, from where this playlist came.
     pub pathways: Vec<Pathway<'a>>,
-    /// For players that steer.
-    pub steering: Option<SteeringTag<'a>>,
+    /// For players that steer: where they ask, absolute and without a query. They begin with the first of the pathways.
+    pub steering: Option<&'a str>,
 }
 
 /// One place to play from.
@@ -57,15 +58,6 @@ pub struct Pathway<'a> {
     pub id: &'a str,
     /// Scheme, host and port, as in `http://127.0.0.2:8080`; empty for URIs relative to this playlist.
     pub base: &'a str,
-}
-
-/// EXT-X-CONTENT-STEERING.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SteeringTag<'a> {
-    /// Absolute, carrying the session.
-    pub server_uri: &'a str,
-    /// The pathway to begin with: the first of the first steering answer, and the first of [`View::pathways`].
-    pub pathway: &'a str,
 }
 
 impl Template {
@@ -151,10 +143,10 @@ impl Template {
         if self.independent_segments {
             text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
         }
-        if let Some(steering) = &view.steering {
+        if let Some((server, first)) = view.steering.zip(view.pathways.first()) {
             let mut attributes = Attributes::default();
-            attributes.set_quoted("SERVER-URI", steering.server_uri);
-            attributes.set_quoted("PATHWAY-ID", steering.pathway);
+            attributes.set_quoted("SERVER-URI", &request_uri(server, view.session.unwrap_or_default()));
+            attributes.set_quoted("PATHWAY-ID", first.id);
             push(&mut text, format_args!("#EXT-X-CONTENT-STEERING:{attributes}"));
         }
         for line in &self.session {
@@ -269,10 +261,7 @@ https://b.example/sd.m3u8
                 Pathway { id: "relay-127-0-0-2", base: "http://127.0.0.2:8080" },
                 Pathway { id: "primary", base: "http://127.0.0.1:8080" },
             ],
-            steering: Some(SteeringTag {
-                server_uri: "http://127.0.0.1:7000/steer?s=tok&x=\"",
-                pathway: "relay-127-0-0-2",
-            }),
+            steering: Some("http://127.0.0.1:7000/steer"),
         };
         assert_snapshot!(template().0.render(&view));
     }

@@ -76,7 +76,6 @@ fn setup(settings: &Settings) -> Setup {
     let Config { region, capacity, http, census, .. } = settings.config.clone();
     Setup {
         place: Place { server: settings.id.clone(), kind: Kind::Relay, region, capacity },
-        base_url: settings.base_url.as_str().into(),
         http,
         census,
         routes: Routes::default(),

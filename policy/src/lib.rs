@@ -12,6 +12,7 @@ pub mod demand;
 pub mod drain;
 pub mod fleet;
 pub mod name;
+pub mod pathways;
 pub mod phase;
 pub mod placement;
 pub mod redirects;

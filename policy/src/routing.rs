@@ -25,9 +25,10 @@ pub struct Routing {
     pub settled: bool,
     /// Every attached server that may have viewers, and every one that is suspected; the primary first, then by id.
     pub servers: Vec<Route>,
-    /// Slots of relays that may come, and relays that run: what steering answers list as clones. By region; those of
-    /// every region stand under each.
-    pub slots: BTreeMap<Region, Vec<Slot>>,
+    /// The primary, also while it is away: every clone is based on its pathway.
+    pub primary: Option<Slot>,
+    /// Where relays may come, and where they run.
+    pub pathways: Vec<Pathway>,
     /// Regions, with what each demands and may have from the primary.
     pub regions: BTreeMap<Region, RegionRoute>,
 }
@@ -37,6 +38,12 @@ impl Routing {
     #[must_use]
     pub fn server(&self, id: &ServerId) -> Option<&Route> {
         self.servers.iter().find(|route| route.id == *id)
+    }
+
+    /// Slots that viewers of `region` may be sent to.
+    pub fn slots_of<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = &'a Slot> {
+        let reaching = self.pathways.iter().filter(|pathway| pathway.reaches(region));
+        reaching.map(|pathway| &pathway.slot)
     }
 
     /// Viewers seen, of all regions.
@@ -62,6 +69,23 @@ pub struct Slot {
     pub id: ServerId,
     /// Scheme, host and port, without a path or a trailing slash.
     pub base_url: Arc<str>,
+}
+
+/// A slot, and whose viewers may be sent to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pathway {
+    /// The slot.
+    pub slot: Slot,
+    /// Regions whose viewers may be sent there: its own and those that it is a neighbour of. Empty: it is near everybody.
+    pub regions: Vec<Region>,
+}
+
+impl Pathway {
+    /// Whether viewers of `region` may be sent there.
+    #[must_use]
+    pub fn reaches(&self, region: &Region) -> bool {
+        self.regions.is_empty() || self.regions.contains(region)
+    }
 }
 
 /// One server as placement sees it.

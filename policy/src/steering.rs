@@ -94,7 +94,7 @@ fn priority(routing: &Routing, session: &Session, current: &ServerId) -> Vec<Ser
 /// The region's slots, and whoever else stands in the priority.
 fn clones(routing: &Routing, session: &Session, priority: &[ServerId]) -> Vec<Slot> {
     let (region, _) = routing.region(&session.region);
-    let mut clones = routing.slots.get(region).cloned().unwrap_or_default();
+    let mut clones: Vec<Slot> = routing.slots_of(region).cloned().collect();
     for id in priority {
         let unknown = *id != ServerId::primary() && clones.iter().all(|slot| slot.id != *id);
         if let Some(route) = routing.server(id).filter(|_| unknown) {

@@ -112,7 +112,6 @@ impl Primary {
                 region: identity.region.clone(),
                 capacity: identity.capacity,
             },
-            base_url: Arc::clone(&identity.base_url),
             http: config.http.clone(),
             census: config.census.clone(),
             routes: routes(&invitations, &board),

@@ -90,6 +90,7 @@ impl Manager {
         let queues =
             Queues { messages: config.http.max_waiting_messages, decisions: settings.decisions_kept };
         let (ordering, orders) = mpsc::channel(config.launching.max_orders.max(1));
+        let steering_url = settings.steering_url.as_str().into();
         let fleet = Fleet::new(settings, clock.now());
         let (controller, handle) = Controller::new(fleet, clock, Arc::clone(&gallery), ordering, queues);
         let viewers = Arc::new(Viewers {
@@ -100,6 +101,7 @@ impl Manager {
             pace: setup::pace(config),
             region_map: setup::region_map(config)?,
             public_url: public_url.into(),
+            steering_url,
         });
         let relays = setup::process(config, bound, state)?;
         Ok(Self { bound, clock, gallery, keyring, viewers, controller, handle, orders, relays, stop })

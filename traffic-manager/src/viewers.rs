@@ -17,7 +17,7 @@ use policy::{
     steering::{self, Answer, Pace},
 };
 
-pub(crate) use self::{playlist::PlayerNeeds, refusal::Unplaced};
+pub(crate) use self::refusal::Unplaced;
 use crate::{
     clock::Clock,
     keyring::Keyring,
@@ -45,6 +45,8 @@ pub(crate) struct Viewers {
     pub(crate) region_map: RegionMap,
     /// Where viewers reach the manager: scheme, host and port.
     pub(crate) public_url: Arc<str>,
+    /// Where players that steer ask, without a query: what servers are told too.
+    pub(crate) steering_url: Arc<str>,
 }
 
 /// What a viewer asks for.
@@ -200,8 +202,8 @@ impl Viewers {
     }
 
     /// Where a player asks again: absolute, with the session, and with the current pathway from the second time on.
-    pub(crate) fn steering_url(&self, token: &str, current: Option<&ServerId>) -> String {
-        let url = format!("{}/steer?{}={token}", self.public_url, hls::url::SESSION);
+    pub(crate) fn reload_uri(&self, token: &str, current: Option<&ServerId>) -> String {
+        let url = hls::steering::request_uri(&self.steering_url, token);
         current.map_or_else(|| url.clone(), |current| format!("{url}&{CURRENT}={current}"))
     }
 

@@ -1,15 +1,16 @@
 //! `/{stream}/index.m3u8`: a viewer's own multivariant playlist, with the session, and with pathways where the player steers.
 //!
-//! What a viewer is told is the same wherever he asks: a player that does not steer gets the primary's playlists and nothing
-//! else; one that does gets the server that his token names first and the primary always, because the primary's is the id
-//! that every clone is based on. Before a manager has said who the primary is, all URIs are relative.
+//! What a viewer is told is the same wherever he asks: `policy::pathways` says where he plays from, `hls` writes it down.
+//! Before a manager has said who the primary is, all URIs are relative.
 
-use hls::{
-    template::{Pathway, SteeringTag, View},
-    url::parameter,
-};
+use hls::{View, url::parameter};
 use http::Request;
-use policy::{Class, Region, StreamName, routing::Kind, session::Session};
+use policy::{
+    Class, StreamName,
+    pathways::{self, Needs},
+    routing::Kind,
+    session::Session,
+};
 
 use super::{
     Site,
@@ -20,9 +21,6 @@ use crate::{
     feed::{Error, Feed},
     situation::Situation,
 };
-
-/// Shaka switches between pathways that are declared, never to clones: so it is told of all slots from the first.
-const SHAKA: &str = "shaka";
 
 impl<F: Feed> Site<F> {
     /// Answers with the multivariant playlist.
@@ -46,13 +44,8 @@ impl<F: Feed> Site<F> {
             return Ok(multivariant(template.render(&View { stream, ..View::default() })));
         };
         let situation = self.board.snapshot();
-        let declares_all = player.as_deref().is_some_and(|player| player.eq_ignore_ascii_case(SHAKA));
-        let pathways = self.pathways(&situation, &session, declares_all);
-        let steering = situation.steering_url.as_deref().filter(|_| session.class == Class::Steers);
-        let server_uri = steering.map(|url| format!("{url}?s={token}"));
-        let steering = server_uri.as_deref().zip(pathways.first());
-        let steering = steering.map(|(server_uri, first)| SteeringTag { server_uri, pathway: first.id });
-        let view = View { stream, session: Some(&token), steering, pathways: pathways.clone() };
+        let view = View { stream, session: Some(&token), ..View::default() };
+        let view = placed(view, &situation, &session, Needs::of(player.as_deref()));
         Ok(multivariant(template.render(&view)))
     }
 
@@ -67,44 +60,18 @@ impl<F: Feed> Site<F> {
         }
         Ok(self.mint(stream, class))
     }
+}
 
-    /// Where this session plays from, the first one first; none for "from where you asked".
-    fn pathways<'a>(
-        &'a self,
-        situation: &'a Situation,
-        session: &'a Session,
-        declares_all: bool,
-    ) -> Vec<Pathway<'a>> {
-        let Some(primary) = &situation.primary else { return Vec::new() };
-        let origin = Pathway { id: primary.id.as_str(), base: &primary.base_url };
-        match session.class {
-            Class::Watches => return Vec::new(),
-            Class::Redirects | Class::Fixed => return vec![origin],
-            Class::Steers if situation.steering_url.is_none() => return vec![origin],
-            Class::Steers => {}
-        }
-        let mut pathways = vec![origin];
-        if let Some(base) = self.base_of(situation, session).filter(|_| session.server != primary.id) {
-            pathways.insert(0, Pathway { id: session.server.as_str(), base });
-        }
-        if declares_all {
-            // Without a region it is near everybody.
-            let near = |region: Option<&Region>| region.is_none_or(|region| *region == session.region);
-            for slot in situation.pathways.iter().filter(|slot| near(slot.region.as_ref())) {
-                if pathways.iter().all(|pathway| pathway.id != slot.id.as_str()) {
-                    pathways.push(Pathway { id: slot.id.as_str(), base: &slot.base_url });
-                }
-            }
-        }
-        pathways
-    }
-
-    /// Where the server is that the session was given first, if anybody has told us.
-    fn base_of<'a>(&'a self, situation: &'a Situation, session: &Session) -> Option<&'a str> {
-        if session.server == self.place.server {
-            return Some(&self.base_url);
-        }
-        let slot = situation.pathways.iter().find(|slot| slot.id == session.server);
-        slot.map(|slot| &*slot.base_url)
+/// Adds where this session plays from. Before a manager has said, that is where it asked.
+fn placed<'a>(view: View<'a>, situation: &'a Situation, session: &Session, needs: Needs) -> View<'a> {
+    let (Some(primary), Some(steering)) = (&situation.primary, &situation.steering_url) else { return view };
+    let pathways = pathways::declared(session, needs, primary, &situation.pathways);
+    View {
+        pathways: pathways
+            .iter()
+            .map(|slot| hls::Pathway { id: slot.id.as_str(), base: &slot.base_url })
+            .collect(),
+        steering: (session.class == Class::Steers).then_some(&**steering),
+        ..view
     }
 }

@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use policy::{
-    InvalidName, Phase, Region, SessionId, StreamName,
+    InvalidName, Phase, SessionId, StreamName,
     redirects::{RedirectQuota, RelayQuota},
-    routing::{Kind, Slot},
+    routing::{Kind, Pathway, Slot},
     session::{Key, Keys},
 };
 use proto::v1::{self, attach_request::Message};
 
 use super::account::{Account, Identity, StreamState, Tally};
-use crate::situation::{Origin, Pathway, Situation};
+use crate::situation::Situation;
 
 /// The shortest report interval taken from a directive: one that asks for more would make a load of its own.
 const SHORTEST_REPORT_INTERVAL: Duration = Duration::from_millis(50);
@@ -94,7 +94,7 @@ pub(super) fn situation(directive: v1::Directive, phase: Phase) -> Result<Situat
         streams: directive.streams.iter().map(|name| name.parse()).collect::<Result<Vec<StreamName>, _>>()?,
         upstream: filled(directive.upstream),
         primary: match filled(directive.primary_base_url) {
-            Some(base_url) => Some(Origin { id: directive.primary_id.parse()?, base_url }),
+            Some(base_url) => Some(Slot { id: directive.primary_id.parse()?, base_url }),
             None => None,
         },
         steering_url: filled(directive.steering_url),
@@ -164,11 +164,9 @@ fn redirects(quota: v1::RedirectQuota) -> Result<RedirectQuota, InvalidName> {
 }
 
 fn pathway(pathway: v1::Pathway) -> Result<Pathway, InvalidName> {
-    let region = Some(pathway.region).filter(|region| !region.is_empty());
     Ok(Pathway {
-        id: pathway.id.parse()?,
-        base_url: pathway.base_url.into(),
-        region: region.map(Region::try_from).transpose()?,
+        slot: Slot { id: pathway.id.parse()?, base_url: pathway.base_url.into() },
+        regions: pathway.regions.iter().map(|region| region.parse()).collect::<Result<_, _>>()?,
     })
 }
 

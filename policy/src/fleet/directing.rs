@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Command, Content, Directive, Fleet, Pathway, Server};
+use super::{Command, Content, Directive, Fleet, Server};
 use crate::{
-    Phase, ServerId,
-    routing::{Kind, Slot},
+    Phase, Region, ServerId,
+    routing::{Kind, Pathway, Slot},
 };
 
 impl Fleet {
@@ -46,13 +46,11 @@ impl Fleet {
 
     /// What all servers are told alike.
     fn common_content(&self) -> Content {
-        let primary = self.primary();
         Content {
             phase: Phase::Serving,
             streams: self.stream_names(),
             upstream: None,
-            primary: primary
-                .map(|primary| Slot { id: primary.id.clone(), base_url: Arc::clone(&primary.base_url) }),
+            primary: self.primary().map(Server::slot),
             steering_url: self.settings.steering_url.as_str().into(),
             redirects: Vec::new(),
             pathways: self.pathways(),
@@ -65,15 +63,22 @@ impl Fleet {
         let mut pathways: BTreeMap<ServerId, Pathway> = BTreeMap::new();
         for offer in self.slots.iter() {
             let slot = Slot { id: offer.id.clone(), base_url: Arc::clone(&offer.base_url) };
-            pathways.insert(offer.id.clone(), Pathway { slot, region: offer.region.clone() });
+            let regions = offer.region.as_ref().map_or_else(Vec::new, |own| self.reached_from(own));
+            pathways.insert(offer.id.clone(), Pathway { slot, regions });
         }
         let attached = |server: &&Server| server.kind == Kind::Relay && server.is_attached();
         for server in self.servers.values().filter(attached) {
-            let slot = Slot { id: server.id.clone(), base_url: Arc::clone(&server.base_url) };
+            let regions = || self.reached_from(&server.region);
             pathways
                 .entry(server.id.clone())
-                .or_insert(Pathway { slot, region: Some(server.region.clone()) });
+                .or_insert_with(|| Pathway { slot: server.slot(), regions: regions() });
         }
         pathways.into_values().collect()
+    }
+
+    /// Regions whose viewers a relay in `own` may have.
+    fn reached_from(&self, own: &Region) -> Vec<Region> {
+        let neighbours = self.settings.regions.iter().filter(|(_, region)| region.neighbours.contains(own));
+        std::iter::once(own).chain(neighbours.map(|(name, _)| name)).cloned().collect()
     }
 }

@@ -5,7 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Phase, Region, StreamName, redirects::RedirectQuota, routing::Slot};
+use crate::{
+    Phase, StreamName,
+    redirects::RedirectQuota,
+    routing::{Pathway, Slot},
+};
 
 /// What one server shall be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +39,4 @@ pub struct Content {
     pub pathways: Vec<Pathway>,
     /// How often to report.
     pub report_interval: Duration,
-}
-
-/// A slot and where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pathway {
-    /// The slot.
-    pub slot: Slot,
-    /// Its region; absent if it is near everybody.
-    pub region: Option<Region>,
 }

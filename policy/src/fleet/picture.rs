@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Fleet, Pathway, RegionState, Server};
+use super::{Fleet, RegionState, Server};
 use crate::{
     Region,
-    routing::{Kind, RegionRoute, Route, Routing, Slot},
+    routing::{Kind, RegionRoute, Route, Routing},
 };
 
 impl Fleet {
@@ -13,16 +13,12 @@ impl Fleet {
         let mut servers: Vec<Route> =
             self.servers.values().filter(|server| server.is_attached()).map(route).collect();
         servers.sort_by_key(|route| route.kind == Kind::Relay);
-        let pathways = self.pathways();
         let picture = Routing {
             generation: self.routing.generation,
             settled: self.settled,
             servers,
-            slots: self
-                .regions
-                .keys()
-                .map(|region| (region.clone(), self.slots_of(region, &pathways)))
-                .collect(),
+            primary: self.primary().map(Server::slot),
+            pathways: self.pathways(),
             regions: self
                 .regions
                 .iter()
@@ -32,14 +28,6 @@ impl Fleet {
         if !alike(&picture, &self.routing) {
             self.routing = Arc::new(Routing { generation: self.routing.generation + 1, ..picture });
         }
-    }
-
-    /// Slots that viewers of a region may be sent to: its own, those near everybody, its neighbours'.
-    fn slots_of(&self, region: &Region, pathways: &[Pathway]) -> Vec<Slot> {
-        let neighbours = self.settings.neighbours_of(region);
-        let reaches = |own: &Region| own == region || neighbours.contains(own);
-        let reaching = pathways.iter().filter(|pathway| pathway.region.as_ref().is_none_or(reaches));
-        reaching.map(|pathway| pathway.slot.clone()).collect()
     }
 
     fn region_route(&self, name: &Region, state: &RegionState) -> RegionRoute {
@@ -79,7 +67,7 @@ fn alike(a: &Routing, b: &Routing) -> bool {
         routing.regions.iter().map(|(name, route)| (name.clone(), facts(route))).collect::<Vec<_>>()
     };
     a.settled == b.settled
-        && a.slots == b.slots
+        && (&a.primary, &a.pathways) == (&b.primary, &b.pathways)
         && a.servers.len() == b.servers.len()
         && a.servers.iter().zip(&b.servers).all(|(a, b)| same_route(a, b))
         && regions(a) == regions(b)

@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Directive, Hello, LaunchSpec, Report, StreamState, Viewers};
-use crate::{Phase, Region, ServerId, Time, counters::Counters, drain::Drain, routing::Kind};
+use crate::{
+    Phase, Region, ServerId, Time,
+    counters::Counters,
+    drain::Drain,
+    routing::{Kind, Slot},
+};
 
 /// One member of the fleet, from the wish for it until it is forgotten.
 #[derive(Debug, Clone)]
@@ -264,6 +269,11 @@ impl Server {
     #[must_use]
     pub fn is_attached(&self) -> bool {
         self.phase.is_attached()
+    }
+
+    /// Its id and where it is.
+    pub(crate) fn slot(&self) -> Slot {
+        Slot { id: self.id.clone(), base_url: Arc::clone(&self.base_url) }
     }
 
     /// Whether it is heard now.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     Class, Phase, Region, ServerId, SessionId, StreamName,
     counters::Counters,
-    routing::{Kind, RegionRoute, Route, Routing, Slot},
+    routing::{Kind, Pathway, RegionRoute, Route, Routing, Slot},
     session::Session,
 };
 
@@ -79,12 +79,14 @@ pub(crate) fn fleet(servers: impl IntoIterator<Item = Route>) -> Routing {
     };
     let slot = |name: &str| Slot { id: id(name), base_url: format!("http://{name}:8080").into() };
     let relays = servers.iter().filter(|route| route.kind == Kind::Relay && route.region == region());
-    let slots = relays.map(|route| slot(route.id.as_str())).chain([slot("free")]).collect();
+    let slots = relays.map(|route| slot(route.id.as_str())).chain([slot("free")]);
+    let pathways = slots.map(|slot| Pathway { slot, regions: vec![region()] }).collect();
     Routing {
         generation: 1,
         settled: true,
         servers,
-        slots: BTreeMap::from([(region(), slots)]),
+        primary: Some(slot("primary")),
+        pathways,
         regions: BTreeMap::from([(region(), home)]),
     }
 }

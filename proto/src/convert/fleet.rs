@@ -7,9 +7,9 @@ use std::{str::FromStr, time::Duration};
 
 use policy::{
     Class, Decision, Directive, Phase, SessionId,
-    fleet::{Count, Hello, Pathway, Report, StreamState},
+    fleet::{Count, Hello, Report, StreamState},
     redirects::{RedirectQuota, RelayQuota},
-    routing::Kind,
+    routing::{Kind, Pathway},
     session::Keys,
 };
 
@@ -150,7 +150,7 @@ fn pathway(pathway: &Pathway) -> v1::Pathway {
     v1::Pathway {
         id: pathway.slot.id.to_string(),
         base_url: pathway.slot.base_url.to_string(),
-        region: pathway.region.as_ref().map(ToString::to_string).unwrap_or_default(),
+        regions: pathway.regions.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -228,13 +228,13 @@ mod tests {
                 keep: 3,
                 relays: vec![RelayQuota { relay: relay.clone(), viewers: 7 }],
             }],
-            pathways: vec![Pathway { slot: relay, region: None }],
+            pathways: vec![Pathway { slot: relay, regions: vec![Region::fallback()] }],
             report_interval: Duration::from_secs(1),
         };
         let told = directive(&Directive { generation: 9, content }, &Keys::derive(b"secret", 1));
         assert_eq!((told.generation, told.phase(), told.upstream.as_str()), (9, v1::Phase::Serving, ""));
         assert_eq!((told.redirects[0].keep, told.redirects[0].relays[0].viewers), (3, 7));
-        assert_eq!((told.pathways[0].region.as_str(), told.report_interval_ms), ("", 1_000));
+        assert_eq!((told.pathways[0].regions[0].as_str(), told.report_interval_ms), ("default", 1_000));
         let current: Vec<_> = told.session_keys.iter().map(|key| (key.id, key.current)).collect();
         assert_eq!(current, [(1, true), (0, false)]);
     }

@@ -174,7 +174,7 @@ fn placement(viewers: &Viewers, placed: &Placed) -> v1::Placement {
         session: token.clone(),
         region: session.region.to_string(),
         watch_url: viewers.watch_url(&session.stream),
-        steering_url: viewers.steering_url(token, None),
+        steering_url: viewers.reload_uri(token, None),
         reason: placement.reason.as_str().to_owned(),
         explanation: placement.reason.explanation().to_owned(),
         kind: v1::ServerKind::from(placement.kind).into(),

@@ -31,7 +31,7 @@ pub(super) async fn steer(State(desk): State<Desk>, RawQuery(query): RawQuery) -
     };
     // Whole seconds, and never 0: a player would ask without a pause.
     let ttl_s = answer.ttl.as_secs().max(1);
-    let reload_uri = desk.viewers.steering_url(&token, Some(&answer.current));
+    let reload_uri = desk.viewers.reload_uri(&token, Some(&answer.current));
     let priority = answer.priority.into_iter().map(String::from).collect();
     let mut manifest = Manifest::new(ttl_s, reload_uri, priority);
     manifest.pathway_clones = answer.clones.iter().filter_map(clone).collect();

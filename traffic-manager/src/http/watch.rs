@@ -8,10 +8,13 @@ use axum::{
 };
 use hls::url::parameter;
 use http::{HeaderMap, HeaderName, header};
-use policy::class::{Hints, classify};
+use policy::{
+    class::{Hints, classify},
+    pathways::Needs,
+};
 
 use super::{Desk, fresh, text_of};
-use crate::viewers::{PlayerNeeds, Unplaced, Wish};
+use crate::viewers::{Unplaced, Wish};
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
@@ -38,6 +41,6 @@ pub(super) async fn watch(
         avoid: &[],
         peer: peer.ip(),
     })?;
-    let playlist = desk.viewers.playlist(&placed, PlayerNeeds::of(player.as_deref()));
+    let playlist = desk.viewers.playlist(&placed, Needs::of(player.as_deref()));
     Ok(fresh("application/vnd.apple.mpegurl", playlist))
 }

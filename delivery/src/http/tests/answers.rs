@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use policy::{Class, Region, ServerId};
+use policy::{
+    Class, Region, ServerId,
+    routing::{Pathway, Slot},
+};
 
 use super::stage::*;
-use crate::situation::Pathway;
 
 #[tokio::test]
 async fn a_viewer_without_a_token_gets_a_session_that_counts() {
@@ -152,9 +154,8 @@ async fn a_player_that_does_not_steer_gets_the_primarys_playlists_alone() {
 async fn shaka_is_told_of_every_slot_near_it() {
     let mut scene = Scene::default().in_fleet();
     let slot = |host: &str, region: Option<&str>| Pathway {
-        id: ServerId::of_relay(host).unwrap(),
-        base_url: format!("http://{host}:8080").into(),
-        region: region.map(|region| region.parse().unwrap()),
+        slot: Slot { id: ServerId::of_relay(host).unwrap(), base_url: format!("http://{host}:8080").into() },
+        regions: region.map(|region| region.parse().unwrap()).into_iter().collect(),
     };
     scene.situation.pathways =
         vec![slot("127.0.0.2", Some("eu")), slot("127.0.0.3", Some("us")), slot("127.0.0.4", None)];

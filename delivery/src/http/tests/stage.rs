@@ -8,7 +8,11 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use policy::{Phase, Region, ServerId, SessionId, Time, session::Session};
+use policy::{
+    Phase, Region, ServerId, SessionId, Time,
+    routing::{Pathway, Slot},
+    session::Session,
+};
 use service::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -21,7 +25,7 @@ use crate::{
     clock::unix_now,
     feed::{Error, Health, Playlist, Stream},
     object::{Broken, Fetch, FetchError, Fetched, Key, Object, Store},
-    situation::{Origin, Situation},
+    situation::Situation,
 };
 
 pub(super) const TARGET: Duration = Duration::from_secs(2);
@@ -133,8 +137,11 @@ impl Scene {
 
     /// In a fleet with a primary elsewhere and steering.
     pub(super) fn in_fleet(mut self) -> Self {
-        self.situation.primary =
-            Some(Origin { id: ServerId::primary(), base_url: "http://127.0.0.1:8080".into() });
+        let relay = ServerId::of_relay("127.0.0.2").unwrap();
+        let slot = |id, base_url: &str| Slot { id, base_url: base_url.into() };
+        self.situation.primary = Some(slot(ServerId::primary(), "http://127.0.0.1:8080"));
+        let pathway = Pathway { slot: slot(relay, "http://127.0.0.2:8080"), regions: Vec::new() };
+        self.situation.pathways = vec![pathway];
         self.situation.steering_url = Some("http://127.0.0.1:7000/steer".into());
         self
     }
@@ -156,7 +163,6 @@ impl Scene {
         };
         let setup = Setup {
             place: Place { server, kind: self.kind, region: Region::fallback(), capacity: self.capacity },
-            base_url: "http://127.0.0.2:8080".into(),
             http: self.http,
             census: census::Config::default(),
             routes: self.routes,
