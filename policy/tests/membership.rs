@@ -110,7 +110,7 @@ fn a_server_that_does_not_fit_the_fleet_is_refused_with_what_to_do() {
     let twin = Hello { incarnation: 2, ..hello(A, Phase::Standby) };
     assert_eq!(
         refusal(&mut story, twin),
-        "server relay-127-0-0-2 is attached already from http://127.0.0.2:8080: stop it, or start this one with another address"
+        "server relay-127-0-0-2 is attached already from http://127.0.0.2:8080: stop it, or start this one with another address or --id"
     );
     let port = Hello { base_url: "http://127.0.0.3:9000".into(), ..hello(B, Phase::Standby) };
     let said = refusal(&mut story, port);
