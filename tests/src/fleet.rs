@@ -25,6 +25,8 @@ pub const JOIN_SECRET: &str = "SPILLWAY_JOIN_SECRET";
 /// What a fleet is to be like.
 #[derive(Debug, Default)]
 pub struct FleetBuilder {
+    subnet: Option<Subnet>,
+    primary_arguments: Vec<String>,
     threshold: Option<String>,
     source: Option<String>,
     manager_config: String,
@@ -49,6 +51,20 @@ pub struct Fleet {
 }
 
 impl FleetBuilder {
+    /// The subnet to run on, for a test that has to know it before; an unused one otherwise.
+    #[must_use]
+    pub fn on(mut self, subnet: Subnet) -> Self {
+        self.subnet = Some(subnet);
+        self
+    }
+
+    /// Further arguments of the primary.
+    #[must_use]
+    pub fn primary_arguments(mut self, arguments: &[&str]) -> Self {
+        self.primary_arguments = arguments.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// THRESHOLD of the manager; 3 otherwise.
     #[must_use]
     pub fn threshold(mut self, viewers: u32) -> Self {
@@ -87,7 +103,7 @@ impl FleetBuilder {
 
     /// Starts all of it and waits until the manager has settled and knows the stream.
     pub async fn start(self) -> Fleet {
-        let subnet = Subnet::unused();
+        let subnet = self.subnet.unwrap_or_else(Subnet::unused);
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("manager.toml"), self.manager_toml(subnet)).expect("a config file");
         let primary = start_primary(subnet, &self, folder.path());
@@ -148,6 +164,7 @@ fn start_primary(subnet: Subnet, builder: &FleetBuilder, folder: &Path) -> Progr
     command.arg(subnet.viewers(1).to_string());
     command.args(builder.source.as_deref());
     command.args(["--admin", &subnet.admin(1).to_string()]);
+    command.args(&builder.primary_arguments);
     builder.share_secret(&mut command);
     Program::start("primary", command, folder)
 }
