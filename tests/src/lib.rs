@@ -16,6 +16,7 @@ pub mod network;
 pub mod program;
 pub mod proxy;
 pub mod repository;
+pub mod slow_line;
 pub mod source;
 pub mod wait;
 
@@ -24,4 +25,5 @@ pub use fleet::{Fleet, FleetBuilder};
 pub use network::Subnet;
 pub use program::Program;
 pub use proxy::Proxy;
+pub use slow_line::SlowLine;
 pub use wait::{eventually, holds_for};

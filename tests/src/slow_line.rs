@@ -1,0 +1,90 @@
+//! A viewer's line as slow as one wants: a network namespace whose only way out is a pair of interfaces that the kernel shapes.
+//!
+//! Slow reading alone would not do: a whole segment fits into the buffers of a receiver on loopback. The namespace reaches the
+//! loopback addresses of one subnet, so the fleet need not leave 127.0.0.0/8. It needs root; without, it says so and panics.
+
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    process::{Command, Output},
+};
+
+use crate::{network::Subnet, program::Program};
+
+/// A namespace with a slow line; removed when dropped, with its interfaces.
+#[derive(Debug)]
+pub struct SlowLine {
+    name: String,
+    /// The end of the line at the fleet.
+    outside: String,
+}
+
+impl SlowLine {
+    /// A line on which `kbit_per_s` come down from the servers of `subnet`; nothing is slow upwards.
+    ///
+    /// # Panics
+    /// When this process may not make one, with the command that failed.
+    #[must_use]
+    pub fn to(subnet: &Subnet, kbit_per_s: u32) -> Self {
+        let [_, second, third, _] = subnet.host(0).octets();
+        // Names of interfaces have 15 characters at most.
+        let name = format!("slow-{second}-{third}");
+        let line = Self { outside: format!("{name}o"), name };
+        let (name, outside, inside) = (&line.name, &line.outside, format!("{}i", line.name));
+        // Benchmarks' own addresses (RFC 2544), four to a line.
+        let block = second & !3;
+        let near = Ipv4Addr::new(198, 18, third, block + 1);
+        let far = Ipv4Addr::new(198, 18, third, block + 2);
+        run(&format!("ip netns add {name}"));
+        run(&format!("ip link add {outside} type veth peer name {inside} netns {name}"));
+        run(&format!("ip addr add {near}/30 dev {outside}"));
+        run(&format!("ip link set {outside} up"));
+        run(&format!("ip -n {name} addr add {far}/30 dev {inside}"));
+        run(&format!("ip -n {name} link set {inside} up"));
+        run(&format!("ip -n {name} route add {}/24 via {near}", subnet.host(0)));
+        // Loopback addresses are taken from and sent to these two interfaces only.
+        run(&format!("sh -c {}", allow_loopback(outside)));
+        run(&format!("ip netns exec {name} sh -c {}", allow_loopback(&inside)));
+        run(&format!("tc qdisc add dev {outside} root tbf rate {kbit_per_s}kbit burst 4kb latency 2000ms"));
+        line
+    }
+
+    /// Starts `command` at the far end of the line.
+    #[must_use]
+    pub fn start(&self, name: &str, command: &Command, folder: &Path) -> Program {
+        let mut behind = Command::new("ip");
+        behind.args(["netns", "exec", &self.name]).arg(command.get_program()).args(command.get_args());
+        Program::start(name, behind, folder)
+    }
+}
+
+impl Drop for SlowLine {
+    fn drop(&mut self) {
+        // The interfaces first: a namespace lives for as long as a connection in it does.
+        for line in [format!("ip link del {}", self.outside), format!("ip netns del {}", self.name)] {
+            let _already_gone = try_run(&line);
+        }
+    }
+}
+
+/// A shell's command without a blank: lines are split there.
+fn allow_loopback(interface: &str) -> String {
+    format!("echo${{IFS}}1>/proc/sys/net/ipv4/conf/{interface}/route_localnet")
+}
+
+fn run(line: &str) {
+    let failed = match try_run(line) {
+        Ok(output) if output.status.success() => return,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) => error.to_string(),
+    };
+    panic!(
+        "cannot make a slow line, which needs root, network namespaces and iproute2 (ip, tc with tbf): \
+         {line:?} failed: {failed}"
+    );
+}
+
+fn try_run(line: &str) -> std::io::Result<Output> {
+    let mut words = line.split(' ');
+    Command::new(words.next().unwrap_or_default()).args(words).output()
+}
