@@ -63,6 +63,18 @@ async fn a_relay_may_wait_for_a_segment_and_is_not_counted() {
 }
 
 #[tokio::test]
+async fn a_primary_that_has_just_been_started_again_does_not_take_its_relays_for_viewers() {
+    let mut scene = Scene::default();
+    let keys = scene.situation.keys.take();
+    let play = scene.begin().await;
+    let ask = || Request::get("/live/v0/live.m3u8?_HLS_msn=4").header(PASS_HEADER, "of the fleet");
+    assert!(text(&play.client().await.ask(ask()).await).ends_with("#waited for 4\n"));
+    assert_eq!(play.viewers_after(NOW), 0);
+    play.site.board.change(|situation| situation.keys.clone_from(&keys));
+    assert_eq!(text(&play.client().await.ask(ask()).await), LIST, "from now on it can be told");
+}
+
+#[tokio::test]
 async fn the_playlist_is_the_same_bytes_for_every_session_and_a_head_does_not_count() {
     let play = Scene::default().begin().await;
     let viewer = session("a", Class::Steers);
