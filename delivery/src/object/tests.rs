@@ -189,6 +189,18 @@ async fn the_least_recently_asked_object_makes_room() {
 }
 
 #[tokio::test]
+async fn questions_for_what_never_was_put_no_object_out() {
+    let store = store(Config { max_entries: 4, ..at_once() });
+    store.insert(&key(0), Bytes::from_static(b"listed"));
+    for number in 1..20 {
+        store.source().refuse(FetchError::Gone);
+        assert_eq!(store.open(&key(number)).await.unwrap_err(), FetchError::Gone);
+    }
+    tokio::task::yield_now().await;
+    assert!(store.inner.entries.len() <= 4 && store.peek(&key(0)).is_some());
+}
+
+#[tokio::test]
 async fn entries_are_bounded_too() {
     let store = store(Config { max_entries: 2, ..at_once() });
     for number in 1..=5 {
