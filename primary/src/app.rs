@@ -131,7 +131,8 @@ impl Primary {
         let Self { source, publication, store, site, place, invitations } = self;
         let stop = shutdown.soft.clone();
         tasks.spawn("source", async move {
-            source.run(publication, store, latch, stop).await;
+            source.run(Arc::clone(&publication), store, latch, stop).await;
+            publication.close();
             Ok(())
         });
         let (keeper, stop) = (Arc::clone(&site), shutdown.soft.clone());

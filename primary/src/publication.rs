@@ -15,6 +15,7 @@ use delivery::feed::{Error, Playlist, Stream};
 use hls::{Rendition, Template, window::LiveWindow};
 use policy::StreamName;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// How many target durations a request waits for a segment before it is answered with what there is (RFC 8216bis 6.2.5.2).
 const PATIENCE_TARGET_DURATIONS: u32 = 3;
@@ -27,6 +28,7 @@ const MOST_AHEAD: u64 = 2;
 pub(crate) struct Publication {
     stream: StreamName,
     ladder: OnceLock<Ladder>,
+    closed: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ struct Shelf {
 impl Publication {
     /// A stream of which nothing is known but its name.
     pub(crate) fn new(stream: StreamName) -> Self {
-        Self { stream, ladder: OnceLock::new() }
+        Self { stream, ladder: OnceLock::new(), closed: CancellationToken::new() }
     }
 
     pub(crate) fn stream(&self) -> &StreamName {
@@ -74,6 +76,11 @@ impl Publication {
         })));
         shelf.changed.send_replace(());
         true
+    }
+
+    /// Nothing more will be shown: who waits for a segment is answered with what there is, and holds up no shutdown.
+    pub(crate) fn close(&self) {
+        self.closed.cancel();
     }
 
     /// How the stream stands.
@@ -109,7 +116,10 @@ impl Publication {
             (Some(asked), Some(newest)) if asked > newest.saturating_add(MOST_AHEAD) && !playlist.ended => {
                 Err(Error::TooFarAhead { asked, newest })
             }
-            (Some(asked), _) if !lists(&playlist, asked) => Ok(shelf.wait_for(asked, playlist).await),
+            (Some(asked), _) if !lists(&playlist, asked) => Ok(tokio::select! {
+                listed = shelf.wait_for(asked, playlist.clone()) => listed,
+                () = self.closed.cancelled() => playlist,
+            }),
             _ => Ok(playlist),
         }
     }
@@ -217,6 +227,18 @@ mod tests {
         let before = tokio::time::Instant::now();
         let answer = publication.playlist("720p", Some(11)).await.unwrap();
         assert_eq!((answer.newest, before.elapsed().as_secs()), (Some(10), 3 * TARGET_S));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_holds_up_no_shutdown() {
+        let (publication, ..) = published(10);
+        let close = async {
+            tokio::task::yield_now().await;
+            publication.close();
+        };
+        let before = tokio::time::Instant::now();
+        let (answer, ()) = tokio::join!(publication.playlist("720p", Some(11)), close);
+        assert_eq!((answer.unwrap().newest, before.elapsed().as_secs()), (Some(10), 0));
     }
 
     #[tokio::test]
