@@ -144,6 +144,12 @@ impl Census {
         }
     }
 
+    /// How long a session lives without a sign, of a stream with this target duration, with an end or without.
+    #[must_use]
+    pub fn life(&self, target_duration: Duration, ended: bool) -> Duration {
+        self.config.life(target_duration, ended)
+    }
+
     /// Whether this session may ask: it is here already, or there is room.
     ///
     /// # Errors

@@ -3,8 +3,6 @@
 //! In this order: is there such a playlist; does the book send this viewer to a relay; is there room for him; note that he
 //! asked. A relay's question is none of that, and may wait for a segment to come (blocking playlist reload).
 
-use std::time::Duration;
-
 use hls::url::parameter;
 use http::Request;
 use policy::{
@@ -55,7 +53,9 @@ impl<F: Feed> Site<F> {
         let found = self.feed.media_playlist(stream, rendition, None).await?;
         match session.filter(|_| counts) {
             Some(session) if sent_on(&session) => {
-                if let Some(relay) = self.redirects.place(&session, life(&found), self.clock.now()) {
+                // The book remembers who does not reload as long as the census does.
+                let life = self.census.life(found.target_duration, found.ended);
+                if let Some(relay) = self.redirects.place(&session, life, self.clock.now()) {
                     self.census.handed_on(&session.id, self.clock.now());
                     return Ok(self.send_to(&relay, request));
                 }
@@ -92,9 +92,4 @@ impl<F: Feed> Site<F> {
 
 fn asked<'a>(stream: &'a StreamName, rendition: &'a str, found: &Playlist) -> Asked<'a> {
     Asked { stream, rendition, target_duration: found.target_duration, ended: found.ended }
-}
-
-/// How long the book remembers who does not reload: as long as the census does.
-fn life(found: &Playlist) -> Duration {
-    (found.target_duration * 5 / 2).max(Duration::from_secs(5))
 }

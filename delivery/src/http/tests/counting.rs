@@ -151,6 +151,19 @@ async fn a_viewer_beyond_what_the_primary_keeps_is_sent_to_the_relay_and_counted
 }
 
 #[tokio::test]
+async fn the_book_remembers_who_was_sent_on_as_long_as_the_census_would() {
+    let census = crate::census::Config { min_life: Duration::from_secs(30), ..Default::default() };
+    let play = Scene { census, ..Scene::default() }.in_fleet().begin().await;
+    let relay =
+        Slot { id: ServerId::of_relay("127.0.0.2").unwrap(), base_url: "http://127.0.0.2:8080".into() };
+    let relays = vec![RelayQuota { relay, viewers: 1 }];
+    play.site.redirects.follow(&[RedirectQuota { region: "eu".parse().unwrap(), keep: 0, relays }]);
+    play.get(&play.playlist(&session("a", Class::Redirects))).await;
+    let tallies = |later| play.site.redirects.tallies(play.site.clock.now() + Duration::from_secs(later));
+    assert_eq!((tallies(20).len(), tallies(40).len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_relay_never_redirects() {
     let play = Scene::relay().in_fleet().begin().await;
     let relay =

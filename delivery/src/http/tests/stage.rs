@@ -112,6 +112,7 @@ pub(super) struct Scene {
     pub(super) kind: policy::routing::Kind,
     pub(super) capacity: u32,
     pub(super) http: Config,
+    pub(super) census: census::Config,
     pub(super) situation: Situation,
     pub(super) routes: Routes,
 }
@@ -124,6 +125,7 @@ impl Default for Scene {
             kind: policy::routing::Kind::Primary,
             capacity: 100,
             http: Config::default(),
+            census: census::Config::default(),
             situation,
             routes: Routes::default(),
         }
@@ -164,7 +166,7 @@ impl Scene {
         let setup = Setup {
             place: Place { server, kind: self.kind, region: Region::fallback(), capacity: self.capacity },
             http: self.http,
-            census: census::Config::default(),
+            census: self.census,
             routes: self.routes,
         };
         let site = Arc::new(Site::new(Arc::new(feed), Arc::new(Board::new(self.situation)), setup));
