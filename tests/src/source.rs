@@ -1,9 +1,14 @@
-//! A live source as an operator would have one: ffmpeg encodes a ladder in real time into a folder that a web server serves.
+//! Sources as an operator would have them: ffmpeg encodes a ladder in real time, or has encoded a recording, into a folder that
+//! a web server serves.
 
 use std::{
     net::SocketAddr,
     path::{Component, Path, PathBuf},
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,6 +32,15 @@ pub struct LiveSource {
     /// The encoder.
     pub ffmpeg: Program,
     folder: TempDir,
+    down: Arc<AtomicBool>,
+}
+
+/// A recording of one encoding, of five segments.
+#[derive(Debug)]
+pub struct Recording {
+    /// Its media playlist.
+    pub url: String,
+    folder: TempDir,
 }
 
 impl LiveSource {
@@ -36,10 +50,15 @@ impl LiveSource {
         let mut command = Command::new("ffmpeg");
         command.args(LADDER).current_dir(folder.path());
         let ffmpeg = Program::start("ffmpeg", command, folder.path());
-        serve(address, folder.path().to_owned()).await;
-        let source = Self { url: format!("http://{address}/master.m3u8"), ffmpeg, folder };
+        let down = serve(address, folder.path().to_owned()).await;
+        let source = Self { url: format!("http://{address}/master.m3u8"), ffmpeg, folder, down };
         source.first_playlists().await;
         source
+    }
+
+    /// Whether the web server answers nothing but 503; the encoder goes on.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::Relaxed);
     }
 
     async fn first_playlists(&self) {
@@ -69,18 +88,61 @@ const LADDER: &[&str] = &[
     "-hls_segment_filename", "%v-%d.ts", "%v.m3u8",
 ];
 
-/// Serves a folder until the runtime ends.
-async fn serve(address: SocketAddr, folder: PathBuf) {
-    let listener = tokio::net::TcpListener::bind(address).await.expect("the source's address is free");
-    let router = Router::new().fallback(file).with_state(folder);
-    tokio::spawn(async move { axum::serve(listener, router).await });
+impl Recording {
+    /// Makes the recording and serves it at `address`.
+    pub async fn start(address: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = Command::new("ffmpeg");
+        command.args(RECORDING).current_dir(folder.path());
+        let mut ffmpeg = Program::start("ffmpeg", command, folder.path());
+        assert!(ffmpeg.ends_within(FIRST_PLAYLIST).await.success(), "{}", ffmpeg.log());
+        let _never_down = serve(address, folder.path().to_owned()).await;
+        Self { url: format!("http://{address}/recording.m3u8"), folder }
+    }
+
+    /// All its segments, one after the other.
+    #[must_use]
+    pub fn segments(&self) -> Vec<u8> {
+        let read = |name: String| std::fs::read(self.folder.path().join(name)).expect("five segments");
+        (0..5).flat_map(|number| read(format!("{number}.ts"))).collect()
+    }
 }
 
-async fn file(State(folder): State<PathBuf>, uri: Uri) -> Result<Vec<u8>, StatusCode> {
+/// Ten seconds in segments of two.
+#[rustfmt::skip]
+const RECORDING: &[&str] = &[
+    "-nostdin", "-hide_banner", "-loglevel", "warning",
+    "-f", "lavfi", "-i", "testsrc2=size=256x144:rate=25",
+    "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", "10",
+    "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-sc_threshold", "0", "-pix_fmt", "yuv420p",
+    "-b:v", "150k", "-c:a", "aac", "-b:a", "48k",
+    "-f", "hls", "-hls_time", "2", "-hls_playlist_type", "vod", "-hls_segment_filename", "%d.ts", "recording.m3u8",
+];
+
+/// What the web server serves, and whether it does.
+#[derive(Clone)]
+struct Site {
+    folder: PathBuf,
+    down: Arc<AtomicBool>,
+}
+
+/// Serves a folder until the runtime ends.
+async fn serve(address: SocketAddr, folder: PathBuf) -> Arc<AtomicBool> {
+    let listener = tokio::net::TcpListener::bind(address).await.expect("the source's address is free");
+    let down = Arc::new(AtomicBool::new(false));
+    let router = Router::new().fallback(file).with_state(Site { folder, down: Arc::clone(&down) });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    down
+}
+
+async fn file(State(site): State<Site>, uri: Uri) -> Result<Vec<u8>, StatusCode> {
+    if site.down.load(Ordering::Relaxed) {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let path = Path::new(uri.path().trim_start_matches('/'));
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     if !plain {
         return Err(StatusCode::NOT_FOUND);
     }
-    tokio::fs::read(folder.join(path)).await.map_err(|_| StatusCode::NOT_FOUND)
+    tokio::fs::read(site.folder.join(path)).await.map_err(|_| StatusCode::NOT_FOUND)
 }
