@@ -113,6 +113,12 @@ impl<F: Feed> Site<F> {
         &self.census
     }
 
+    /// Whether no viewer has asked anything for as long as a session could still be alive.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.census.is_quiet(self.clock.now())
+    }
+
     /// Counts viewers and follows the directive's quotas, until told to stop.
     pub async fn keep(&self, stop: CancellationToken) {
         let follow = async {

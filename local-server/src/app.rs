@@ -1,6 +1,6 @@
 //! Every start-up step of a relay, in order: read the config, bind, build, run.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use delivery::{
@@ -12,10 +12,12 @@ use delivery::{
 };
 use policy::{Phase, routing::Kind};
 use service::{Readiness, Shutdown, Tasks, admin::Admin, telemetry};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     belonging::Belonging,
     config::{Config, Flags, Settings},
+    linger::linger,
     metrics,
 };
 
@@ -61,7 +63,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     tasks.spawn("admin", Admin { metrics: recorder, readiness }.serve(admin, shutdown.clone()));
     tasks.spawn("metrics", metrics::follow(board, attached, shutdown.soft.clone()));
     tasks.spawn("census", keep(Arc::clone(&site), shutdown.clone()));
-    tasks.spawn("viewers", serve(site, viewers, shutdown.clone()));
+    tasks.spawn("viewers", serve(site, viewers, shutdown.clone(), settings.config.linger));
     tasks.spawn("membership", async move { Ok(belonging.run(shutdown).await?) });
     Ok(tasks.run().await?)
 }
@@ -106,8 +108,15 @@ async fn serve(
     site: Arc<Site<Upstream>>,
     listener: tokio::net::TcpListener,
     shutdown: Shutdown,
+    longest: Duration,
 ) -> anyhow::Result<()> {
-    Ok(site.serve(listener, shutdown).await?)
+    let last = Shutdown { soft: CancellationToken::new(), hard: shutdown.hard.clone() };
+    let over = async {
+        linger(&shutdown, longest, || site.is_quiet()).await;
+        last.stop();
+    };
+    let (served, ()) = tokio::join!(Arc::clone(&site).serve(listener, last.clone()), over);
+    Ok(served?)
 }
 
 #[expect(clippy::print_stdout, reason = "--print-config is asked for on standard output")]

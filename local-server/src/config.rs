@@ -109,6 +109,9 @@ pub struct Config {
     /// How long what is under way may take once the relay is told to stop: a segment on a slow line.
     #[serde(with = "humantime_serde")]
     pub stop_deadline: std::time::Duration,
+    /// How long viewers are served on once the relay is told to stop: players ask again in less, and are sent elsewhere then.
+    #[serde(with = "humantime_serde")]
+    pub linger: std::time::Duration,
     /// How the connection to the manager is kept.
     pub membership: membership::Config,
     /// How the upstream is asked.
@@ -136,6 +139,7 @@ impl Default for Config {
             admin: None,
             join_secret: None,
             stop_deadline: std::time::Duration::from_secs(10),
+            linger: std::time::Duration::from_secs(5),
             membership: membership::Config::default(),
             upstream: upstream::Config::default(),
             cache: object::Config::default(),

@@ -8,4 +8,5 @@ pub mod app;
 mod belonging;
 pub mod config;
 mod life;
+mod linger;
 mod metrics;

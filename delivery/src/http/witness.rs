@@ -25,7 +25,7 @@ impl<F: Feed> Witness for Site<F> {
             upstream_healthy: health.healthy,
             upstream_failures_total: health.failures_total,
             arrived: self.census.take_arrived(),
-            quiet: self.census.is_quiet(now),
+            quiet: self.is_quiet(),
         }
     }
 
