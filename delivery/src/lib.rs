@@ -10,6 +10,7 @@ pub mod http;
 pub mod membership;
 pub mod metrics;
 pub mod object;
+pub mod reach;
 pub mod situation;
 mod sys;
 pub mod upstream;

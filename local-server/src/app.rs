@@ -32,8 +32,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     }
     let settings = Settings::check(config)?;
 
-    let viewers = service::bind(settings.address, "viewers", "the ADDRESS argument").await?;
-    let admin = service::bind(settings.admin, "the admin port", "--admin").await?;
+    let viewers = service::bind(settings.reach.address, "viewers", "the ADDRESS argument").await?;
+    let admin = service::bind(settings.reach.admin, "the admin port", "--admin").await?;
 
     let shutdown = Shutdown::default();
     shutdown.on_signals(settings.config.stop_deadline)?;
@@ -95,7 +95,7 @@ fn identity(settings: &Settings) -> Identity {
         uplink_bits_per_second: config.uplink.unwrap_or_default().bits_per_second(),
         join_secret: config.join_secret.unwrap_or_default(),
         launch_id: config.launch_id.unwrap_or_default(),
-        metrics_address: settings.admin.to_string(),
+        metrics_address: settings.reach.metrics_address(settings.reach.admin),
     }
 }
 

@@ -1,15 +1,12 @@
 //! The relay's command line and configuration, and what both come to: settings that make sense.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use delivery::{census, http, membership, object, upstream};
+use delivery::{census, http, membership, object, reach::Reach, upstream};
 use policy::{Region, ServerId};
 use serde::{Deserialize, Serialize};
-use service::{BitRate, CommonFlags, Usage, address};
+use service::{BitRate, CommonFlags, Usage};
 use url::{Host, Url};
-
-/// Port of viewers where ADDRESS names none.
-const VIEWERS_PORT: u16 = 8080;
 
 /// Port of `/metrics`, `/live` and `/ready`, on the address of viewers where `admin` names none.
 const ADMIN_PORT: u16 = 9102;
@@ -152,8 +149,7 @@ impl Default for Config {
 /// The configuration, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) address: SocketAddr,
-    pub(crate) admin: SocketAddr,
+    pub(crate) reach: Reach,
     /// Scheme, host and port that viewers use, without a trailing slash.
     pub(crate) base_url: String,
     pub(crate) id: ServerId,
@@ -168,18 +164,14 @@ impl Settings {
     /// # Errors
     /// Says which argument or key makes no sense and what would.
     pub(crate) fn check(config: Config) -> Result<Self, Usage> {
-        let usage = |error: &dyn std::fmt::Display| Usage(error.to_string());
-        let address = address::parse(&config.address, VIEWERS_PORT).map_err(|e| usage(&e))?;
-        let admin = match &config.admin {
-            Some(given) => address::parse(given, ADMIN_PORT).map_err(|e| usage(&e))?,
-            None => SocketAddr::new(address.ip(), ADMIN_PORT),
-        };
+        let reach =
+            Reach::check(&config.address, config.advertise.as_ref(), config.admin.as_deref(), ADMIN_PORT)?;
         if config.capacity == 0 {
             return Err(Usage(
                 "a relay with a capacity of 0 viewers serves nobody: give --capacity 1 or more".into(),
             ));
         }
-        let base = base_url(address, config.advertise.as_ref())?;
+        let base = reach.base(reach.address);
         let id = match (&config.id, base.host_str()) {
             (Some(id), _) => id.clone(),
             (None, host) => ServerId::of_relay(host.unwrap_or_default())
@@ -187,26 +179,8 @@ impl Settings {
         };
         let manager = manager(&config.manager_ip, config.manager_port)?;
         let base_url = base.origin().ascii_serialization();
-        Ok(Self { address, admin, base_url, id, manager, config })
+        Ok(Self { reach, base_url, id, manager, config })
     }
-}
-
-fn base_url(address: SocketAddr, advertise: Option<&Url>) -> Result<Url, Usage> {
-    match advertise {
-        Some(url) if is_origin(url) => Ok(url.clone()),
-        Some(url) => Err(Usage(format!(
-            "the advertised URL (--advertise) is scheme, host and port, such as http://192.0.2.1:8080, not {url}"
-        ))),
-        None if address.ip().is_unspecified() => Err(Usage(format!(
-            "viewers cannot use the address {}: say with --advertise under which URL they reach this relay",
-            address.ip()
-        ))),
-        None => Ok(format!("http://{address}").parse().expect("a socket address is a URL's host and port")),
-    }
-}
-
-fn is_origin(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none()
 }
 
 fn manager(host: &str, port: u16) -> Result<String, Usage> {
@@ -236,7 +210,7 @@ mod tests {
     fn nothing_given_is_the_first_slot_on_loopback() {
         let settings = checked(|_| {}).unwrap();
         assert_eq!(settings.base_url, "http://127.0.0.2:8080");
-        assert_eq!(settings.admin, "127.0.0.2:9102".parse().unwrap());
+        assert_eq!(settings.reach.admin, "127.0.0.2:9102".parse().unwrap());
         assert_eq!(settings.id.as_str(), "relay-127-0-0-2");
         assert_eq!(settings.manager, "http://127.0.0.1:7000");
     }
@@ -251,15 +225,6 @@ mod tests {
         );
         let settings = checked(|c| c.id = Some("mine".parse().unwrap())).unwrap();
         assert_eq!(settings.id.as_str(), "mine");
-    }
-
-    #[test]
-    fn all_addresses_need_an_advertised_one() {
-        let error = checked(|c| c.address = "0.0.0.0".to_owned()).unwrap_err().to_string();
-        assert!(error.contains("--advertise"), "{error}");
-        let path = Some("http://127.0.0.2:8080/live".parse().unwrap());
-        let error = checked(|c| c.advertise = path).unwrap_err().to_string();
-        assert!(error.contains("--advertise"), "{error}");
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     }
     let settings = Settings::check(config)?;
 
-    let viewers = service::bind(settings.address, "viewers", "the ADDRESS argument").await?;
-    let admin = service::bind(settings.admin, "metrics and health", "--admin").await?;
+    let viewers = service::bind(settings.reach.address, "viewers", "the ADDRESS argument").await?;
+    let admin = service::bind(settings.reach.admin, "metrics and health", "--admin").await?;
 
     let shutdown = Shutdown::default();
     shutdown.on_signals(settings.config.drain_timeout)?;
@@ -53,7 +53,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let handle = service::telemetry::metrics()?;
     delivery::metrics::describe();
     metrics::describe();
-    let base_url = settings.base_url(viewers.local_addr()?);
+    let base_url = settings.reach.base(viewers.local_addr()?).origin().ascii_serialization();
     let identity = identity(&settings, &base_url, admin.local_addr()?);
     let primary = Primary::build(&settings, identity)?;
 
@@ -102,7 +102,7 @@ impl Primary {
         let invitations = Invitations::new(
             config.stream.clone(),
             config.join_secret.clone(),
-            settings.address.ip().is_loopback(),
+            settings.reach.address.ip().is_loopback(),
             config.manager.clone(),
         );
         let setup = Setup {
@@ -189,7 +189,7 @@ fn identity(settings: &Settings, base_url: &str, admin: SocketAddr) -> Identity 
         uplink_bits_per_second: 0,
         join_secret: config.join_secret.clone().unwrap_or_default(),
         launch_id: String::new(),
-        metrics_address: admin.to_string(),
+        metrics_address: settings.reach.metrics_address(admin),
     }
 }
 

@@ -1,17 +1,17 @@
 //! The primary's command line and configuration, and what both come to: settings that make sense.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use delivery::{census, http, membership, object};
+use delivery::{
+    census, http, membership, object,
+    reach::{Reach, origin},
+};
 use policy::{Region, StreamName};
 use serde::{Deserialize, Serialize};
-use service::{CommonFlags, Usage, address};
+use service::{CommonFlags, Usage};
 use url::Url;
 
 use crate::source::{self, Source};
-
-/// Port of viewers where ADDRESS names none.
-const VIEWERS_PORT: u16 = 8080;
 
 /// Port of `/metrics`, `/live` and `/ready`, on the address of viewers where `admin` names none.
 const ADMIN_PORT: u16 = 9101;
@@ -135,10 +135,7 @@ impl Default for Config {
 /// The configuration, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) address: SocketAddr,
-    pub(crate) admin: SocketAddr,
-    /// Scheme, host and port that viewers and relays use, without a trailing slash, where they differ from the address.
-    advertised: Option<String>,
+    pub(crate) reach: Reach,
     pub(crate) source: Source,
     pub(crate) config: Config,
 }
@@ -149,41 +146,11 @@ impl Settings {
     /// # Errors
     /// Says which argument or key makes no sense and what would.
     pub(crate) fn check(config: Config) -> Result<Self, Usage> {
-        let usage = |error: &dyn std::fmt::Display| Usage(error.to_string());
-        let address = address::parse(&config.address, VIEWERS_PORT).map_err(|e| usage(&e))?;
-        let admin = match &config.admin {
-            Some(given) => address::parse(given, ADMIN_PORT).map_err(|e| usage(&e))?,
-            None => SocketAddr::new(address.ip(), ADMIN_PORT),
-        };
-        let source = Source::parse(config.source.as_deref()).map_err(|e| usage(&e))?;
-        let advertised = advertised(address, config.advertise.as_ref())?;
-        config.manager.as_ref().map(|url| web_origin(url, "the manager's URL (--manager)")).transpose()?;
-        Ok(Self { address, admin, advertised, source, config })
-    }
-
-    /// Scheme, host and port that viewers and relays use, once it is known which address was `bound`.
-    pub(crate) fn base_url(&self, bound: SocketAddr) -> String {
-        self.advertised.clone().unwrap_or_else(|| format!("http://{bound}"))
-    }
-}
-
-fn advertised(address: SocketAddr, advertise: Option<&Url>) -> Result<Option<String>, Usage> {
-    match advertise {
-        Some(url) => web_origin(url, "the advertised URL (--advertise)").map(Some),
-        None if address.ip().is_unspecified() => Err(Usage(format!(
-            "viewers cannot use the address {}: say with --advertise under which URL they reach this server",
-            address.ip()
-        ))),
-        None => Ok(None),
-    }
-}
-
-fn web_origin(url: &Url, what: &str) -> Result<String, Usage> {
-    let bare = matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none();
-    if bare {
-        Ok(url.origin().ascii_serialization())
-    } else {
-        Err(Usage(format!("{what} is scheme, host and port, such as http://192.0.2.1:8080, not {url}")))
+        let reach =
+            Reach::check(&config.address, config.advertise.as_ref(), config.admin.as_deref(), ADMIN_PORT)?;
+        let source = Source::parse(config.source.as_deref()).map_err(|e| Usage(e.to_string()))?;
+        config.manager.as_ref().map(|url| origin(url, "the manager's URL (--manager)")).transpose()?;
+        Ok(Self { reach, source, config })
     }
 }
 
@@ -200,15 +167,9 @@ mod tests {
     #[test]
     fn nothing_given_is_the_test_card_on_loopback() {
         let settings = checked(|_| {}).unwrap();
-        assert_eq!(settings.base_url(settings.address), "http://127.0.0.1:8080");
-        assert_eq!(settings.admin, "127.0.0.1:9101".parse().unwrap());
+        assert_eq!(settings.reach.base(settings.reach.address).as_str(), "http://127.0.0.1:8080/");
+        assert_eq!(settings.reach.admin, "127.0.0.1:9101".parse().unwrap());
         assert!(matches!(settings.source, Source::TestCard));
-    }
-
-    #[test]
-    fn the_admin_port_is_on_the_address_of_viewers() {
-        let settings = checked(|c| c.address = "127.0.0.5:90".to_owned()).unwrap();
-        assert_eq!(settings.admin, "127.0.0.5:9101".parse().unwrap());
     }
 
     #[test]
@@ -217,16 +178,6 @@ mod tests {
             let error = checked(|c| c.source = Some(given.to_owned())).unwrap_err().to_string();
             assert!(error.contains(given) && error.contains("m3u8"), "{error}");
         }
-    }
-
-    #[test]
-    fn all_addresses_need_an_advertised_one() {
-        let error = checked(|c| c.address = "0.0.0.0".to_owned()).unwrap_err().to_string();
-        assert!(error.contains("--advertise"), "{error}");
-        let advertised = "https://tv.example/".parse().unwrap();
-        let settings =
-            checked(|c| (c.address, c.advertise) = ("0.0.0.0".to_owned(), Some(advertised))).unwrap();
-        assert_eq!(settings.base_url(settings.address), "https://tv.example");
     }
 
     #[test]
