@@ -25,6 +25,21 @@ const OVERLAP: u64 = 3;
 /// Discontinuities that are remembered: more than there are in the time that renditions can be apart.
 const MAX_DISCONTINUITIES: usize = 64;
 
+/// From when discontinuities are counted: 2026-01-01T00:00:00Z, as Unix time in seconds.
+const DISCONTINUITY_EPOCH_UNIX_S: u64 = 1_767_225_600;
+
+/// What one discontinuity is given of the clock: ten minutes. Sources with more of them than that on average outrun the clock,
+/// and a stream that starts again within it repeats a count; both do no harm, because segment numbers go on.
+const DISCONTINUITY_PACE_S: u64 = 600;
+
+/// The discontinuity sequence number that a stream begins with at `now_unix_s`, so that it grows over our restart with nothing
+/// to remember (RFC 8216bis 4.4.3.3). It must stay small: hls.js 1.7.4 keeps an array by it and walks that from 0 at every
+/// reload, which for the Unix time itself takes it a minute.
+#[must_use]
+pub fn first_discontinuity_sequence(now_unix_s: u64) -> u64 {
+    now_unix_s.saturating_sub(DISCONTINUITY_EPOCH_UNIX_S) / DISCONTINUITY_PACE_S
+}
+
 /// What players know a segment by, within its rendition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Position {
@@ -58,7 +73,8 @@ impl Numbering {
     /// The numbers of a stream that begins at `now_unix_s`, seconds since the Unix epoch.
     #[must_use]
     pub fn starting_at(now_unix_s: u64) -> Self {
-        let first = Position { sequence: now_unix_s, discontinuity_sequence: now_unix_s };
+        let discontinuity_sequence = first_discontinuity_sequence(now_unix_s);
+        let first = Position { sequence: now_unix_s, discontinuity_sequence };
         Self { first, newest: first, offsets: VecDeque::new(), discontinuities: BTreeMap::new() }
     }
 
@@ -153,7 +169,8 @@ fn shifted(from: u64, to: u64, value: u64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const NOW: u64 = 1_763_640_000;
+    const NOW: u64 = 1_795_176_000;
+    const COUNT: u64 = 46_584;
 
     fn at(sequence: u64) -> Position {
         Position { sequence, discontinuity_sequence: 0 }
@@ -192,9 +209,9 @@ mod tests {
     fn numbers_go_on_through_a_restart_that_the_renditions_notice_one_after_another() {
         let mut numbering = Numbering::starting_at(NOW);
         let before = numbering.join(at(700));
-        numbering.gave(Position { sequence: NOW + 30, discontinuity_sequence: NOW + 2 });
+        numbering.gave(Position { sequence: NOW + 30, discontinuity_sequence: COUNT + 2 });
         let one = numbering.restart(before, NOW + 30, at(0));
-        assert_eq!((one.number(0), one.discontinuity_sequence(0)), (Some(NOW + 31), NOW + 3));
+        assert_eq!((one.number(0), one.discontinuity_sequence(0)), (Some(NOW + 31), COUNT + 3));
         numbering.gave(at(NOW + 33));
         assert_eq!(numbering.restart(before, NOW + 31, at(1)), one);
         let next = numbering.restart(one, NOW + 33, at(0));
@@ -202,13 +219,21 @@ mod tests {
     }
 
     #[test]
+    fn counts_of_discontinuities_grow_with_the_clock_and_stay_small() {
+        assert_eq!(first_discontinuity_sequence(NOW), COUNT);
+        assert!(first_discontinuity_sequence(NOW + 600) > COUNT);
+        let in_ten_years = NOW + 10 * 365 * 24 * 3600;
+        assert!(first_discontinuity_sequence(in_ten_years) < 1_000_000);
+    }
+
+    #[test]
     fn first_lists_on_both_sides_of_a_discontinuity_agree_on_the_count() {
         let mut numbering = Numbering::starting_at(NOW);
         let one = numbering.join(Position { sequence: 10, discontinuity_sequence: 7 });
-        assert_eq!(one.discontinuity_sequence(7), NOW);
-        assert_eq!(one.discontinuity_sequence(8), NOW + 1);
-        assert_eq!(one.discontinuity_sequence(6), NOW - 1);
-        assert_eq!(one.discontinuity_sequence(70_000), NOW);
+        assert_eq!(one.discontinuity_sequence(7), COUNT);
+        assert_eq!(one.discontinuity_sequence(8), COUNT + 1);
+        assert_eq!(one.discontinuity_sequence(6), COUNT - 1);
+        assert_eq!(one.discontinuity_sequence(70_000), COUNT);
     }
 
     #[test]

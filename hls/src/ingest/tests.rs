@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const NOW_S: u64 = 1_763_640_000;
+const NOW_S: u64 = 1_795_176_000;
 
 fn now(after_s: u64) -> Date {
     Date::from_unix_ms((NOW_S + after_s) * 1000)
@@ -37,7 +37,7 @@ fn a_live_stream_begins_with_its_newest_segments_at_the_time_of_day() {
     let mut shared = Shared::starting_at(NOW_S);
     let mut ingest = Ingest::new(6);
     let change = ingest.take(&list("a", 70..80), &mut shared, now(0));
-    assert_eq!(names_of(&change), ["1763640000.ts", "1763640001.ts", "1763640002.ts"]);
+    assert_eq!(names_of(&change), ["1795176000.ts", "1795176001.ts", "1795176002.ts"]);
     assert_eq!(change.objects[0].source.uri.path(), "/live/v0/a77.ts");
     assert!(change.changed && !change.restarted && change.left.is_empty());
     assert_eq!(change.reload_after, Some(Duration::from_secs(2)));
@@ -53,8 +53,8 @@ fn what_is_new_is_listed_and_what_is_old_leaves() {
     assert!(!same.changed && same.objects.is_empty());
     assert_eq!(same.reload_after, Some(Duration::from_secs(1)));
     let change = ingest.take(&list("a", 1..5), &mut shared, now(4));
-    assert_eq!(names_of(&change), ["1763640003.ts", "1763640004.ts"]);
-    assert_eq!(change.left, ["1763640000.ts", "1763640001.ts"]);
+    assert_eq!(names_of(&change), ["1795176003.ts", "1795176004.ts"]);
+    assert_eq!(change.left, ["1795176000.ts", "1795176001.ts"]);
     assert_eq!(ingest.window().unwrap().listed(), Some(NOW_S + 2..=NOW_S + 4));
 }
 
@@ -65,7 +65,7 @@ fn a_hole_is_listed_as_gaps_and_everything_after_it_keeps_its_number() {
     ingest.take(&list("a", 0..3), &mut shared, now(0));
     let change = ingest.take(&list("a", 5..7), &mut shared, now(8));
     assert_eq!((change.missed, change.restarted), (2, false));
-    assert_eq!(names_of(&change), ["1763640005.ts", "1763640006.ts"]);
+    assert_eq!(names_of(&change), ["1795176005.ts", "1795176006.ts"]);
     assert_eq!(render(&ingest).matches("#EXT-X-GAP\n").count(), 2);
 }
 
@@ -99,9 +99,9 @@ fn an_initialization_section_written_over_by_a_new_encoder_gets_a_new_number() {
         let change = ingest.take(&fmp4(run, first), &mut shared, now(0));
         change.objects.into_iter().map(|object| object.name).collect::<Vec<_>>()
     });
-    assert_eq!(names[0], ["init-1763640000.mp4", "1763640000.m4s"]);
-    assert_eq!(names[1], ["1763640001.m4s"]);
-    assert_eq!(names[2], ["init-1763640002.mp4", "1763640002.m4s"]);
+    assert_eq!(names[0], ["init-1795176000.mp4", "1795176000.m4s"]);
+    assert_eq!(names[1], ["1795176001.m4s"]);
+    assert_eq!(names[2], ["init-1795176002.mp4", "1795176002.m4s"]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn keys_maps_ranges_dates_and_foreign_tags_pass_through_under_our_numbers() {
     insta::assert_snapshot!(objects.collect::<String>());
     let more = format!("{RICH}#EXT-X-DATERANGE:ID=\"ad\"\n#EXTINF:2.0,\n#EXT-X-BYTERANGE:9@5710\nad.mp4\n");
     let change = ingest.take(&parse(&more), &mut shared, now(2));
-    assert_eq!(names_of(&change), ["1763640003.m4s"], "the map is known");
+    assert_eq!(names_of(&change), ["1795176003.m4s"], "the map is known");
     let last = ingest.window().unwrap().segments().last().unwrap().clone();
     assert_eq!(last.tags, ["#EXT-X-DATERANGE:ID=\"ad\""], "and so is the first date range");
     assert_eq!(last.program_date_time.unwrap().to_string(), "2026-11-20T14:00:05.960Z");

@@ -11,6 +11,7 @@ use delivery::object::{Fetch, FetchError, Fetched, Key};
 use hls::{
     Container, Date, Keys, LiveWindow, Rendition, Rung, Template,
     mp4::{self, Timescales},
+    numbering::first_discontinuity_sequence,
     url::Kind,
     window::{Extent, Map, Segment, Settings},
 };
@@ -92,7 +93,7 @@ impl TestCard {
             extent: Extent::Live { limit: WINDOW },
             target_duration_s: SEGMENT.as_secs(),
             independent_segments: true,
-            discontinuity_sequence: self.first,
+            discontinuity_sequence: first_discontinuity_sequence(self.first),
         }
     }
 
