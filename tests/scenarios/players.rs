@@ -1,0 +1,111 @@
+//! Real players on a live stream that ffmpeg makes, through the manager's one URL: before, during and after an overflow.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{process::Command, time::Duration};
+
+use proto::v1::Phase;
+use serde_json::Value;
+use tests::{Fleet, Program, fleet::relays_in, repository::root, source::LiveSource};
+
+const SETTLES: Duration = Duration::from_secs(60);
+
+/// How long each player plays: time for the crowd to come, the relay to serve, the crowd to leave and the relay to be gone.
+const PLAYS_SECONDS: u32 = 75;
+
+/// From the start of the last player to its end on a busy machine: what it plays, its start, and its buffer.
+const ENDS: Duration = Duration::from_secs(120);
+
+fn start(fleet: &Fleet, name: &str, program: &str, arguments: &[&str]) -> Program {
+    let mut command = Command::new(program);
+    command.args(arguments).env("SDL_AUDIODRIVER", "dummy");
+    Program::start(name, command, &fleet.file(""))
+}
+
+fn hlsjs(fleet: &Fleet) -> Program {
+    let script = root().join("tests/players/hlsjs.mjs");
+    start(fleet, "hlsjs", "node", &[script.to_str().unwrap(), &fleet.watch_url(), &PLAYS_SECONDS.to_string()])
+}
+
+fn hlsjs_summary(player: &Program) -> Value {
+    let log = player.log();
+    let line = log
+        .lines()
+        .rfind(|line| line.starts_with("{\"summary\""))
+        .unwrap_or_else(|| panic!("no summary: {log}"));
+    serde_json::from_str::<Value>(line).unwrap()["summary"].clone()
+}
+
+/// What ffmpeg and ffplay say at `-v error`, but for what they say whenever a redirect takes them to another host: they
+/// then open a new connection, which is all right.
+fn complaints(player: &Program) -> Vec<String> {
+    let log = player.log();
+    let harmless = |line: &&str| {
+        line.contains("Cannot reuse HTTP connection for different host") || line.contains("message repeated")
+    };
+    log.lines().filter(|line| !harmless(line) && !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
+/// How often a server's media was loaded, by what hls.js says.
+fn loaded_from_others(summary: &Value, host: &str) -> u64 {
+    let hosts = summary["hosts"].as_object().unwrap();
+    hosts.iter().filter(|(name, _)| !name.starts_with(host)).filter_map(|(_, count)| count.as_u64()).sum()
+}
+
+#[tokio::test]
+async fn players_play_on_before_during_and_after_the_overflow() {
+    let subnet_source = tests::Subnet::unused().source();
+    let source = LiveSource::start(subnet_source).await;
+    let fleet = Fleet::builder().threshold(2).source(&source.url).start().await;
+    let url = fleet.watch_url();
+    let seconds = PLAYS_SECONDS.to_string();
+
+    let probe =
+        start(&fleet, "ffprobe", "ffprobe", &["-v", "error", "-show_entries", "stream=codec_name", &url]);
+    // ffplay goes on until it is ended: -t only stops it from showing what comes later.
+    let mut ffplay = start(&fleet, "ffplay", "ffplay", &["-nodisp", "-v", "error", &url]);
+    let mut play = fleet.start_client("play", &["play", "--duration", &format!("{seconds}s"), "--json"]);
+    let ffmpeg = ["-nostdin", "-v", "error", "-i", &url, "-t", &seconds, "-c", "copy", "-f", "null", "-"];
+    let mut ffmpeg = start(&fleet, "ffmpeg", "ffmpeg", &ffmpeg);
+    let mpv = [
+        "--no-config",
+        "--vo=null",
+        "--ao=null",
+        "--msg-level=all=error",
+        &format!("--length={seconds}"),
+        &url,
+    ];
+    let mut mpv = start(&fleet, "mpv", "mpv", &mpv);
+    let mut hlsjs = hlsjs(&fleet);
+    fleet.until("all players are counted", SETTLES, |status| status.viewers >= 5).await;
+
+    let mut crowd =
+        fleet.start_client("crowd", &["crowd", "--viewers", "6", "--rate", "10/s", "--duration", "15s"]);
+    fleet
+        .until("a relay serves players", SETTLES, |status| {
+            relays_in(status, Phase::Serving).first().is_some_and(|relay| relay.viewers >= 5)
+        })
+        .await;
+    assert!(crowd.ends_within(ENDS).await.success(), "the crowd saw a stall or an error: {}", crowd.log());
+
+    for (name, player) in
+        [("client play", &mut play), ("ffmpeg", &mut ffmpeg), ("mpv", &mut mpv), ("hls.js", &mut hlsjs)]
+    {
+        let status = player.ends_within(ENDS).await;
+        assert!(status.success(), "{name} ended with {status}: {}", player.log());
+    }
+    assert!(ffplay.ended().is_none(), "ffplay ended by itself: {}", ffplay.log());
+
+    let probed = probe.log();
+    assert!(probed.contains("h264") && probed.contains("aac"), "{probed}");
+    assert_eq!(complaints(&ffmpeg), Vec::<String>::new());
+    assert_eq!(complaints(&ffplay), Vec::<String>::new());
+    assert_eq!(complaints(&mpv), Vec::<String>::new());
+    assert!(play.log().contains("\"stalls\": 0"), "{}", play.log());
+    let seen = hlsjs_summary(&hlsjs);
+    assert_eq!(seen["fatal"], Value::Array(Vec::new()), "{seen}");
+    assert_eq!(seen["stalls"].as_u64(), Some(0), "{seen}");
+    assert!(
+        loaded_from_others(&seen, &fleet.subnet.host(1).to_string()) > 0,
+        "hls.js was never moved: {seen}"
+    );
+}
