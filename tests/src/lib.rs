@@ -8,6 +8,7 @@
     reason = "a harness fails by panicking; the message says what was expected"
 )]
 
+pub mod alone;
 pub mod census;
 pub mod client;
 pub mod fleet;
