@@ -58,6 +58,12 @@ pub(super) enum Refusal {
     /// `http.require_token` is set and there is no valid token.
     #[error("this stream needs a valid token: ask the traffic manager for a URL")]
     NoToken,
+    /// `http.require_token` is set, and the fleet's keys have not come yet.
+    #[error("this server cannot check tokens before its traffic manager has told it how; ask again later")]
+    NoKeys {
+        /// When.
+        retry_after: Duration,
+    },
     /// No such path.
     #[error("there is nothing here; a stream is at /STREAM/index.m3u8, and there are: {0}")]
     NoSuchPath(String),
@@ -86,6 +92,7 @@ impl Refusal {
             Self::Feed(Error::NotReady(_) | Error::Upstream(FetchError::Busy))
             | Self::Full { .. }
             | Self::StandsBy { .. }
+            | Self::NoKeys { .. }
             | Self::Connections { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoToken => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -96,6 +103,7 @@ impl Refusal {
         match self {
             Self::Full { retry_after, .. }
             | Self::StandsBy { retry_after }
+            | Self::NoKeys { retry_after }
             | Self::Connections { retry_after } => Some(*retry_after),
             refusal => (refusal.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(NOT_READY_RETRY),
         }

@@ -42,6 +42,10 @@ impl<F: Feed> Site<F> {
             (Some(session), Some(token)) if session.stream.as_str() == stream => {
                 Ok(Asker::Viewer(session, token))
             }
+            // A primary that was just started again cannot tell yet, and a player that is forbidden to go on ends.
+            (None, Some(_)) if self.config.require_token && self.board.now().keys.is_none() => {
+                Err(Refusal::NoKeys { retry_after: self.config.retry_after })
+            }
             _ if self.config.require_token => Err(Refusal::NoToken),
             _ => Ok(Asker::Anonymous),
         }

@@ -110,7 +110,12 @@ async fn with_require_token_nobody_plays_without() {
     for path in ["/live/index.m3u8", "/live/v0/live.m3u8?s=forged"] {
         assert_eq!(play.get(path).await.status(), StatusCode::FORBIDDEN, "{path}");
     }
-    assert_eq!(play.get(&play.playlist(&session("a", Class::Steers))).await.status(), StatusCode::OK);
+    let path = play.playlist(&session("a", Class::Steers));
+    assert_eq!(play.get(&path).await.status(), StatusCode::OK);
+    play.site.board.change(|situation| situation.keys = None);
+    let before_the_keys = play.get(&path).await;
+    assert_eq!(before_the_keys.status(), StatusCode::SERVICE_UNAVAILABLE, "who plays is not told to go");
+    assert_eq!(header(&before_the_keys, "retry-after"), "5");
 }
 
 #[tokio::test]
