@@ -11,6 +11,7 @@ pub mod membership;
 pub mod metrics;
 pub mod object;
 pub mod reach;
+pub mod response;
 pub mod situation;
 mod sys;
 pub mod upstream;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{StatusCode, header};
 use policy::ServerId;
 use reqwest::{Client as Http, RequestBuilder, Response};
@@ -26,6 +26,7 @@ use crate::{
     feed::Health,
     metrics::{FetchResult, upstream_fetch},
     object::FetchError,
+    response::{self, reason},
     situation::Board,
 };
 
@@ -167,33 +168,14 @@ impl Client {
         }
     }
 
-    async fn body(&self, mut response: Response) -> Result<Bytes, FetchError> {
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(piece)) if body.len() + piece.len() <= self.max_playlist_bytes => {
-                    body.extend_from_slice(&piece);
-                }
-                Ok(Some(_)) => return Err(FetchError::TooLarge("upstream.max_playlist_bytes")),
-                Ok(None) => return Ok(body.freeze()),
-                Err(error) => return Err(FetchError::Failed(reason(&error))),
-            }
-        }
+    async fn body(&self, response: Response) -> Result<Bytes, FetchError> {
+        let body = response::body(response, self.max_playlist_bytes).await;
+        let body = body.map_err(|error| FetchError::Failed(reason(&error)))?;
+        body.ok_or(FetchError::TooLarge("upstream.max_playlist_bytes"))
     }
 }
 
 fn absolute(base: &str, path: &str) -> Result<Url, FetchError> {
     let text = format!("{base}{path}");
     text.parse().map_err(|error| FetchError::Failed(format!("{text:?} is no URL: {error}")))
-}
-
-/// What went wrong, down to its cause: reqwest's own text stops at "error sending request".
-pub(super) fn reason(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

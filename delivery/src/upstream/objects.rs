@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use http::{HeaderMap, StatusCode, header};
+use http::StatusCode;
 
-use super::client::{Client, reason};
-use crate::object::{Broken, Fetch, FetchError, Fetched, Key};
+use super::client::Client;
+use crate::{
+    object::{Broken, Fetch, FetchError, Fetched, Key},
+    response::{content_range, reason},
+};
 
 /// The upstream as the object store sees it.
 pub(super) struct Objects {
@@ -33,30 +36,5 @@ impl Fetch for Objects {
             })
         });
         Ok(Fetched { offset, total, body: Box::pin(body) })
-    }
-}
-
-/// First byte and whole length in `bytes FIRST-LAST/WHOLE` (RFC 9110 14.4).
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
-    let (range, whole) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, _) = range.split_once('-')?;
-    Some((first.parse().ok()?, whole.parse().ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_content_range_names_its_first_byte_and_maybe_the_whole() {
-        let read = |text: &str| {
-            let headers = HeaderMap::from_iter([(header::CONTENT_RANGE, text.parse().unwrap())]);
-            content_range(&headers)
-        };
-        assert_eq!(read("bytes 5-9/10"), Some((5, Some(10))));
-        assert_eq!(read("bytes 5-9/*"), Some((5, None)));
-        assert_eq!(read("bytes */10"), None);
-        assert_eq!(read("5-9/10"), None);
     }
 }

@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use delivery::object::{Broken, FetchError, Fetched};
+use bytes::Bytes;
+use delivery::{
+    object::{Broken, FetchError, Fetched},
+    response::{self, content_range, reason},
+};
 use futures::StreamExt as _;
 use hls::{ByteRange, InvalidPlaylist, Source};
 use reqwest::{Response, StatusCode, header};
@@ -100,21 +103,17 @@ impl Upstream {
 
     async fn read_playlist(&self, url: &Url) -> Result<Document, PullError> {
         let no_answer =
-            |error: reqwest::Error| PullError::NoAnswer { url: url.clone(), reason: causes(&error) };
+            |error: reqwest::Error| PullError::NoAnswer { url: url.clone(), reason: reason(&error) };
         let response = self.http.get(url.clone()).send().await.map_err(no_answer)?;
         let (status, url) = (response.status(), response.url().clone());
         if !status.is_success() {
             return Err(PullError::Status { url, status });
         }
-        let mut document = BytesMut::new();
-        let mut body = response.bytes_stream();
-        while let Some(part) = body.next().await {
-            document.extend_from_slice(&part.map_err(no_answer)?);
-            if document.len() > self.config.max_playlist_bytes {
-                return Err(PullError::TooLarge { url, limit: self.config.max_playlist_bytes });
-            }
+        let limit = self.config.max_playlist_bytes;
+        match response::body(response, limit).await.map_err(no_answer)? {
+            Some(document) => Ok(Document { url, document }),
+            None => Err(PullError::TooLarge { url, limit }),
         }
-        Ok(Document { url, document: document.freeze() })
     }
 
     /// An object from its byte `offset` on. How long it may take is the object store's to say.
@@ -124,7 +123,7 @@ impl Upstream {
         if ranged {
             request = request.header(header::RANGE, range_wanted(source.byte_range, offset));
         }
-        let response = request.send().await.map_err(|error| FetchError::Failed(causes(&error)))?;
+        let response = request.send().await.map_err(|error| FetchError::Failed(reason(&error)))?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT if ranged => part(response, source.byte_range, offset),
             StatusCode::OK if source.byte_range.is_none() => Ok(whole(response)),
@@ -149,9 +148,7 @@ fn whole(response: Response) -> Fetched {
 
 /// A partial answer, which must begin where it was asked to.
 fn part(response: Response, range: Option<ByteRange>, offset: u64) -> Result<Fetched, FetchError> {
-    let answered = response.headers().get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
-    let (start, size) = answered
-        .and_then(content_range)
+    let (start, size) = content_range(response.headers())
         .ok_or_else(|| FetchError::Failed("the upstream's Content-Range makes no sense".to_owned()))?;
     let (first, length) = range.map_or((0, size), |range| (range.offset, Some(range.length)));
     if start != first + offset {
@@ -163,31 +160,12 @@ fn part(response: Response, range: Option<ByteRange>, offset: u64) -> Result<Fet
     Ok(Fetched { offset, total: length, body: body(response) })
 }
 
-/// First byte and size of the whole, from `bytes FIRST-LAST/SIZE`.
-fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
-    let (span, size) = value.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, _) = span.split_once('-')?;
-    Some((first.parse().ok()?, size.parse().ok()))
-}
-
 fn body(response: Response) -> delivery::object::ByteStream {
     Box::pin(
         response
             .bytes_stream()
-            .map(|part: reqwest::Result<Bytes>| part.map_err(|error| Broken(causes(&error)))),
+            .map(|part: reqwest::Result<Bytes>| part.map_err(|error| Broken(reason(&error)))),
     )
-}
-
-/// An error with what caused it; reqwest's own text leaves out the part that helps.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text.push_str(": ");
-        text.push_str(&deeper.to_string());
-        cause = deeper.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -199,12 +177,5 @@ mod tests {
         assert_eq!(range_wanted(Some(ByteRange { offset: 100, length: 50 }), 0), "bytes=100-149");
         assert_eq!(range_wanted(Some(ByteRange { offset: 100, length: 50 }), 20), "bytes=120-149");
         assert_eq!(range_wanted(None, 20), "bytes=20-");
-    }
-
-    #[test]
-    fn a_content_range_says_where_it_begins_and_perhaps_the_size() {
-        assert_eq!(content_range("bytes 120-149/1000"), Some((120, Some(1000))));
-        assert_eq!(content_range("bytes 120-149/*"), Some((120, None)));
-        assert_eq!(content_range("lines 1-2/3"), None);
     }
 }
