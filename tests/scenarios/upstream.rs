@@ -1,21 +1,30 @@
-//! What a primary takes in: a live upstream that goes and comes back, a recording that is played to its end.
+//! What servers take in: a live upstream that goes and comes back, a primary that its relays lose and find again, a recording
+//! that is played to its end.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
+use proto::v1::{Phase, StatusResponse};
 use serde_json::Value;
 use tests::{
     Fleet, Program, Subnet, eventually,
+    fleet::{at_primary, relays_in},
     source::{LiveSource, Recording},
 };
 
 const SETTLES: Duration = Duration::from_secs(60);
 
-/// The numbers that a primary's media playlist lists.
-async fn listed(fleet: &Fleet, rendition: &str) -> Result<Vec<u64>, String> {
-    let url = format!("http://{}/live/{rendition}/live.m3u8", fleet.subnet.viewers(1));
+/// The newest segments, which a relay takes before anybody asks.
+const HELD: usize = 3;
+
+/// The numbers that the media playlist of a host's server lists.
+async fn listed(fleet: &Fleet, host: u8, rendition: &str) -> Result<Vec<u64>, String> {
+    let url = format!("http://{}/live/{rendition}/live.m3u8", fleet.subnet.viewers(host));
     let (code, text) = fleet.get(&url).await.map_err(|error| error.to_string())?;
-    let numbers: Vec<u64> = text.lines().filter_map(|line| line.strip_suffix(".ts")?.parse().ok()).collect();
+    let numbers: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.split_once(".ts").or(line.split_once(".m4s"))?.0.parse().ok())
+        .collect();
     if code == 200 && !numbers.is_empty() { Ok(numbers) } else { Err(format!("{code}: {text}")) }
 }
 
@@ -58,7 +67,7 @@ async fn while_the_upstream_is_down_the_last_window_is_served_and_then_it_goes_o
         if more >= 3.0 { Ok(()) } else { Err(format!("{more}")) }
     })
     .await;
-    let window = listed(&fleet, &rendition).await.unwrap();
+    let window = listed(&fleet, 1, &rendition).await.unwrap();
     for number in &window {
         let url = format!("http://{}/live/{rendition}/{number}.ts", fleet.subnet.viewers(1));
         assert_eq!(tests::http::get(&url).await.unwrap().0, 200, "{number} is listed in {window:?}");
@@ -67,7 +76,7 @@ async fn while_the_upstream_is_down_the_last_window_is_served_and_then_it_goes_o
     source.set_down(false);
     let newest = *window.last().unwrap();
     let after = eventually("the stream goes on", SETTLES, async || {
-        let now = *listed(&fleet, &rendition).await?.last().unwrap();
+        let now = *listed(&fleet, 1, &rendition).await?.last().unwrap();
         if now > newest + 1 { Ok(now) } else { Err(format!("{now} after {newest}")) }
     })
     .await;
@@ -75,6 +84,40 @@ async fn while_the_upstream_is_down_the_last_window_is_served_and_then_it_goes_o
     viewer.stop().await;
     let summary = summary(&viewer);
     assert!(summary["newest_sequence"].as_u64().unwrap() + 1 >= after, "it has not gone on: {summary}");
+}
+
+#[tokio::test]
+async fn while_the_primary_is_dead_a_relay_serves_what_it_holds_and_then_it_goes_on() {
+    let mut fleet = Fleet::builder()
+        .threshold(0)
+        .standby(2, &[])
+        .manager_config("[provisioner]\nkind = \"standby\"")
+        .start()
+        .await;
+    let mut viewer =
+        fleet.start_client("viewer", &["play", "--duration", "600s", "--rung", "lowest", "--json"]);
+    let at_relay = |status: &StatusResponse| {
+        relays_in(status, Phase::Serving).iter().any(|relay| relay.viewers == 1) && at_primary(status) == 0
+    };
+    fleet.until("the viewer plays from the relay", SETTLES, at_relay).await;
+    fleet.primary.kill();
+    let window = listed(&fleet, 2, "240p").await.unwrap();
+    for number in window.iter().rev().take(HELD) {
+        let url = format!("http://{}/live/240p/{number}.m4s", fleet.subnet.viewers(2));
+        assert_eq!(tests::http::get(&url).await.unwrap().0, 200, "{number} is listed in {window:?}");
+    }
+    fleet.restart_primary();
+    let newest = *window.last().unwrap();
+    eventually("the relay goes on, for some segments", SETTLES, async || {
+        let now = listed(&fleet, 2, "240p").await?;
+        let new = now.iter().filter(|number| **number > newest).count();
+        if new >= HELD + 2 { Ok(()) } else { Err(format!("{now:?} after {newest}")) }
+    })
+    .await;
+    fleet.until("the viewer plays from the relay", SETTLES, at_relay).await;
+    viewer.stop().await;
+    let summary = summary(&viewer);
+    assert!(summary["newest_sequence"].as_u64().unwrap() > newest, "it has not gone on: {summary}");
 }
 
 #[tokio::test]
