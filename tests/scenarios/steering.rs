@@ -99,6 +99,20 @@ async fn the_first_answer_begins_with_the_playlists_pathway_and_has_every_slot()
 }
 
 #[tokio::test]
+async fn a_viewers_playlist_is_the_same_at_the_manager_and_at_every_server() {
+    let fleet = fleet("").await;
+    for player in ["hls.js", "shaka", "ffmpeg", "vlc"] {
+        let given = fleet.get(&format!("{}?player={player}", fleet.watch_url())).await.unwrap();
+        let uri: Url = given.1.lines().rfind(|line| line.starts_with("http")).unwrap().parse().unwrap();
+        for host in [1, 2] {
+            let server = fleet.subnet.viewers(host);
+            let index = format!("http://{server}/live/index.m3u8?{}&player={player}", uri.query().unwrap());
+            assert_eq!(fleet.get(&index).await.unwrap(), given, "{player} at {server}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_clone_of_the_primarys_playlist_is_the_relays_and_any_page_may_read_all_of_it() {
     let fleet = fleet("").await;
     let playlist = multivariant(&fleet).await;
