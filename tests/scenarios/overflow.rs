@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use proto::v1::{Phase, StatusResponse};
+use serde_json::Value;
 use tests::{
     Fleet, Program, eventually,
     fleet::{at_primary, brief, relays_in},
@@ -68,6 +69,26 @@ async fn with_a_threshold_of_three_exactly_three_stay_twice_over() {
 #[tokio::test]
 async fn with_a_threshold_of_one_exactly_one_stays_twice_over() {
     launched_relays_carry_all_beyond(1).await;
+}
+
+#[tokio::test]
+async fn who_is_over_the_threshold_plays_from_the_primary_at_once_and_moves_when_the_relay_is_ready() {
+    let fleet = Fleet::builder().threshold(0).start().await;
+    let mut viewer = fleet.start_client("viewer", &["play", "--duration", "600s", "--json"]);
+    fleet
+        .until("it plays from a relay", SETTLES, |status| {
+            relays_in(status, Phase::Serving).iter().any(|relay| relay.viewers == 1)
+                && at_primary(status) == 0
+        })
+        .await;
+    viewer.stop().await;
+    let log = viewer.log();
+    let summary: Value = serde_json::from_str(&log[log.find('{').expect("a summary")..]).unwrap();
+    let said = |key: &str| summary[key].as_u64().unwrap();
+    // Two segments of two seconds are what a player takes before it plays; they are there already.
+    assert!(said("start_up_ms") < 2_000, "{summary}");
+    assert_eq!((said("switches"), said("stalls"), said("gaps")), (1, 0, 0), "{summary}");
+    assert!(summary["server"].as_str().unwrap().starts_with("relay-"), "{summary}");
 }
 
 #[tokio::test]
