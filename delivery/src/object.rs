@@ -4,7 +4,7 @@
 //! asks while it fills reads along, byte by byte as they arrive; whoever asks afterwards gets one `Bytes`. A break in the
 //! middle is resumed at the byte reached before anybody is failed ([`fill`]); a failure fails once, for all who wait.
 //!
-//! Bounded by bytes and by entries: failures go first, then the least recently asked complete objects. What the objects mean, when they are
+//! Bounded by bytes and by entries: failures go first, then the least recently asked objects, and last those still listed. What the objects mean, when they are
 //! wanted ahead, and where they come from is left to whoever implements [`Fetch`].
 
 mod body;
@@ -202,8 +202,15 @@ impl<F: Fetch> Store<F> {
         crate::metrics::cache(now, self.inner.entries.len());
     }
 
-    /// Takes out failures, then the least recently asked complete objects, until the limits hold or none is left. Failures
-    /// first, or somebody who asks for what never was would empty the store of what is listed.
+    fn worth(&self, key: &Key, entry: &Entry) -> Worth {
+        if entry.bytes().is_none() {
+            return Worth::Failure;
+        }
+        Worth::Object { listed: self.inner.fetch.is_listed(key), last_used: entry.last_used() }
+    }
+
+    /// Takes out failures, then the least recently asked complete objects, those still listed last, until the limits hold or
+    /// none is left. Failures first, or somebody who asks for what never was would empty the store of what is listed.
     fn evict(&self) {
         let config = &self.inner.config;
         let entries = self.inner.entries.pin();
@@ -211,12 +218,19 @@ impl<F: Fetch> Store<F> {
             let oldest = entries
                 .iter()
                 .filter(|(_, entry)| entry.is_settled())
-                .min_by_key(|(_, entry)| (entry.bytes().is_some(), entry.last_used()))
+                .min_by_key(|(key, entry)| self.worth(key, entry))
                 .map(|(key, entry)| (key.clone(), Arc::clone(entry)));
             let Some((key, entry)) = oldest else { break };
             self.forget(&key, &entry);
         }
     }
+}
+
+/// How long an entry stays, compared to others: the least goes first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Failure,
+    Object { listed: bool, last_used: u64 },
 }
 
 /// One object, complete or arriving.

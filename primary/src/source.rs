@@ -79,4 +79,12 @@ impl Fetch for Origin {
             Self::Pull(catalogue) => catalogue.fetch(key, offset).await,
         }
     }
+
+    fn is_listed(&self, key: &Key) -> bool {
+        match self {
+            // What it listed once can be made again.
+            Self::TestCard(_) => false,
+            Self::Pull(catalogue) => catalogue.is_listed(key),
+        }
+    }
 }

@@ -19,6 +19,11 @@ pub trait Fetch: Send + Sync + 'static {
     /// # Errors
     /// When there is no such object, or when where it comes from did not answer as it should.
     fn fetch(&self, key: &Key, offset: u64) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
+
+    /// Whether a playlist lists this object, and it may be impossible to have it again: such objects leave the store last.
+    fn is_listed(&self, _key: &Key) -> bool {
+        false
+    }
 }
 
 /// An answer whose bytes are on their way.

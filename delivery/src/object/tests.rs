@@ -16,6 +16,7 @@ type Answer = Result<(u64, Option<u64>, mpsc::Receiver<Piece>), FetchError>;
 struct Script {
     answers: Mutex<VecDeque<Answer>>,
     asked: Mutex<Vec<u64>>,
+    listed: Mutex<Vec<Key>>,
 }
 
 impl Script {
@@ -40,6 +41,10 @@ impl Fetch for Script {
         let answer = self.answers.lock().unwrap().pop_front().expect("no more requests than answers");
         let (offset, total, pieces) = answer?;
         Ok(Fetched { offset, total, body: Box::pin(tokio_stream::wrappers::ReceiverStream::new(pieces)) })
+    }
+
+    fn is_listed(&self, key: &Key) -> bool {
+        self.listed.lock().unwrap().contains(key)
     }
 }
 
@@ -186,6 +191,22 @@ async fn the_least_recently_asked_object_makes_room() {
     store.insert(&key(3), Bytes::from_static(b"3333"));
     assert_eq!((store.peek(&key(2)), store.bytes()), (None, 8));
     assert!(store.peek(&key(1)).is_some() && store.peek(&key(3)).is_some());
+}
+
+#[tokio::test]
+async fn what_is_listed_goes_last() {
+    let store = store(Config { max_bytes: 12, ..at_once() });
+    *store.source().listed.lock().unwrap() = vec![key(1), key(4)];
+    for number in 1..=4 {
+        store.insert(&key(number), Bytes::from_static(b"1234"));
+    }
+    store.open(&key(3)).await.unwrap();
+    store.insert(&key(5), Bytes::from_static(b"1234"));
+    let here: Vec<u64> = (1..=5).filter(|number| store.peek(&key(*number)).is_some()).collect();
+    assert_eq!(here, [1, 4, 5], "unlisted ones go, however lately they were asked for");
+    *store.source().listed.lock().unwrap() = vec![key(1), key(4), key(5)];
+    store.insert(&key(6), Bytes::from_static(b"1234"));
+    assert!(store.peek(&key(6)).is_none(), "nothing else is left to go");
 }
 
 #[tokio::test]

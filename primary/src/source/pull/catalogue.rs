@@ -23,9 +23,17 @@ use super::super::upstream::Upstream;
 pub(crate) struct Catalogue {
     upstream: Upstream,
     /// Looked at when an object is fetched, once each, not when it is served.
-    sources: Mutex<HashMap<Key, Source>>,
+    sources: Mutex<HashMap<Key, Known>>,
     healthy: AtomicBool,
     failures: AtomicU64,
+}
+
+/// An object that can be fetched.
+#[derive(Debug)]
+struct Known {
+    source: Source,
+    /// Whether it is still in our list.
+    listed: bool,
 }
 
 impl Catalogue {
@@ -43,7 +51,14 @@ impl Catalogue {
     }
 
     pub(crate) fn add(&self, key: Key, source: Source) {
-        self.locked().insert(key, source);
+        self.locked().insert(key, Known { source, listed: true });
+    }
+
+    /// It is listed no more, but may still be asked for.
+    pub(crate) fn leave(&self, key: &Key) {
+        if let Some(known) = self.locked().get_mut(key) {
+            known.listed = false;
+        }
     }
 
     pub(crate) fn remove(&self, key: &Key) {
@@ -68,18 +83,22 @@ impl Catalogue {
         }
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Source>> {
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Known>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Fetch for Catalogue {
     async fn fetch(&self, key: &Key, offset: u64) -> Result<Fetched, FetchError> {
-        let source = self.locked().get(key).cloned().ok_or(FetchError::Gone)?;
+        let source = self.locked().get(key).map(|known| known.source.clone()).ok_or(FetchError::Gone)?;
         let fetched = self.upstream.open(&source, offset).await;
         if fetched.is_err() {
             self.count_failure();
         }
         fetched
+    }
+
+    fn is_listed(&self, key: &Key) -> bool {
+        self.locked().get(key).is_some_and(|known| known.listed)
     }
 }

@@ -112,7 +112,10 @@ impl<'a> Intake<'a> {
             }
         }
         let rail = self.rails.get_mut(rendition).expect("as above");
-        rail.left.extend(change.left.iter().map(key));
+        for left in change.left.iter().map(key) {
+            self.ends.catalogue.leave(&left);
+            rail.left.push_back(left);
+        }
         // As many as are listed: players and relays may hold a list that is one window old.
         let listed = rail.ingest.window().map_or(0, |window| window.segments().count());
         while rail.left.len() > listed {
