@@ -3,7 +3,7 @@
 //! The first question starts a task that asks the upstream, one request at a time, and goes on asking for as long as there
 //! are questions here; all who wait meanwhile share that request and its failure. When nobody has asked for a while the task
 //! ends and nothing is asked any more. A failing upstream is asked again with backoff, and the last document is given out
-//! until it answers. How to ask, and when again, is the [`Subject`]'s to say.
+//! until it answers; what it answers is gone, is gone here too. How to ask, and when again, is the [`Subject`]'s to say.
 
 use std::{
     future::Future,
@@ -196,6 +196,8 @@ impl<V> State<V> {
         match (&self.standing, &self.value) {
             (Standing::Old, _) | (Standing::Fresh, None) => None,
             (Standing::Fresh, Some(value)) => enough(value).then(|| Ok(Arc::clone(value))),
+            // It answers: players of a rendition that is no more should look for another one.
+            (Standing::Failing(FetchError::Gone), _) => Some(Err(FetchError::Gone)),
             (Standing::Failing(_), Some(value)) => Some(Ok(Arc::clone(value))),
             (Standing::Failing(error), None) => Some(Err(error.clone())),
         }
@@ -220,7 +222,7 @@ mod tests {
     struct Counting {
         asked: AtomicU64,
         allowed: Semaphore,
-        failing: Mutex<bool>,
+        failing: Mutex<Option<FetchError>>,
     }
 
     impl Subject for Counting {
@@ -229,7 +231,7 @@ mod tests {
         async fn ask(&self, _: Option<&u64>) -> Result<u64, FetchError> {
             let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
             self.allowed.acquire().await.unwrap().forget();
-            if *self.failing.lock().unwrap() { Err(FetchError::Gone) } else { Ok(number) }
+            self.failing.lock().unwrap().clone().map_or(Ok(number), Err)
         }
 
         fn pause(&self, _: Option<&u64>, _: &u64) -> Duration {
@@ -245,7 +247,7 @@ mod tests {
         let subject = Counting {
             asked: AtomicU64::new(0),
             allowed: Semaphore::new(answers),
-            failing: Mutex::new(false),
+            failing: Mutex::new(None),
         };
         let retry = BackoffConfig { first: Duration::from_secs(1), longest: Duration::from_secs(1) };
         Kept::new(subject, retry)
@@ -297,11 +299,11 @@ mod tests {
     async fn while_the_upstream_fails_the_last_one_is_given_out_and_asking_goes_on() {
         let kept = kept(1);
         assert_eq!(kept.value().await.as_deref(), Ok(&1));
-        *kept.subject.failing.lock().unwrap() = true;
+        *kept.subject.failing.lock().unwrap() = Some(FetchError::Failed("status 500".into()));
         kept.subject.allowed.add_permits(1);
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(kept.value().await.as_deref(), Ok(&1));
-        *kept.subject.failing.lock().unwrap() = false;
+        *kept.subject.failing.lock().unwrap() = None;
         kept.subject.allowed.add_permits(1);
         assert_eq!(kept.wait(|value| *value > 1).await.as_deref(), Ok(&1), "it does not wait for the dead");
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -309,9 +311,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_the_upstream_says_is_gone_is_not_given_out_any_more() {
+        let kept = kept(1);
+        assert_eq!(kept.value().await.as_deref(), Ok(&1));
+        *kept.subject.failing.lock().unwrap() = Some(FetchError::Gone);
+        kept.subject.allowed.add_permits(1);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(kept.value().await, Err(FetchError::Gone));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_first_failure_is_told_to_all_who_waited() {
         let kept = kept(1);
-        *kept.subject.failing.lock().unwrap() = true;
+        *kept.subject.failing.lock().unwrap() = Some(FetchError::Gone);
         let other = tokio::spawn({
             let kept = Arc::clone(&kept);
             async move { kept.value().await }
