@@ -55,11 +55,12 @@ impl Shutdown {
 #[derive(Debug, thiserror::Error)]
 pub enum TaskFailure {
     /// It returned an error.
-    #[error("{name} failed: {reason:#}")]
+    #[error("{name} failed")]
     Failed {
         /// The task's name.
         name: &'static str,
-        /// What it said.
+        /// What it said; the program's exit code follows from it.
+        #[source]
         reason: anyhow::Error,
     },
     /// It panicked.

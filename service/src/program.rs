@@ -75,3 +75,18 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn complain(name: &str, error: &anyhow::Error) {
     eprintln!("{name}: {error:#}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Shutdown, Tasks};
+
+    #[tokio::test]
+    async fn wrong_use_that_only_a_task_finds_is_exit_code_2_and_said_once() {
+        let mut tasks = Tasks::new(Shutdown::default());
+        tasks.spawn("invitation", async { Err(Usage("call somebody else".to_owned()).into()) });
+        let error = anyhow::Error::from(tasks.run().await.unwrap_err());
+        assert_eq!(exit_code(&error), ExitCode::from(EXIT_USAGE));
+        assert_eq!(format!("{error:#}"), "invitation failed: call somebody else");
+    }
+}

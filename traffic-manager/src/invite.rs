@@ -150,7 +150,10 @@ impl Inviter {
             };
         }
         match serde_json::from_slice::<Introduction>(&body) {
-            _ if status.is_server_error() => Outcome::Unavailable(status.to_string()),
+            // What cannot even take a POST, as a plain web server for files, will not become a primary.
+            _ if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+                Outcome::Unavailable(status.to_string())
+            }
             Ok(introduction) if status.is_success() && introduction.kind == "primary" => {
                 tracing::info!(primary = %self.primary, version = introduction.version, "invited the primary");
                 Outcome::Accepted

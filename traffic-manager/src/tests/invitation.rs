@@ -104,7 +104,12 @@ async fn ends_with(router: Router) -> anyhow::Error {
 #[tokio::test]
 async fn what_is_no_primary_ends_the_program_with_what_to_run() {
     let page = || async { axum::response::Html("<h1>It works!</h1>") };
-    let routers = [Router::new(), Router::new().route("/.fleet/invite", post(page))];
+    let files_only = || async { StatusCode::NOT_IMPLEMENTED };
+    let routers = [
+        Router::new(),
+        Router::new().route("/.fleet/invite", post(page)),
+        Router::new().route("/.fleet/invite", post(files_only)),
+    ];
     for router in routers {
         let error = ends_with(router).await;
         assert!(error.is::<service::Usage>(), "exit code 2");
