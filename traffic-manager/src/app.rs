@@ -171,7 +171,7 @@ impl Manager {
             stop: self.stop.clone(),
         };
         let desk = Desk { viewers: Arc::clone(&self.viewers), operator };
-        Ok(grpc::routes(services).await?.merge(http::routes(desk)))
+        Ok(grpc::routes(services).await?.merge(http::routes(desk)).fallback(http::unknown))
     }
 
     fn inviter(&self, config: &Config) -> Option<Inviter> {

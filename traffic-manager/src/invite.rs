@@ -59,6 +59,8 @@ pub(crate) struct Inviter {
     pub(crate) backoff: BackoffConfig,
     /// How long a call may take, and how long a primary that accepted may take to attach.
     pub(crate) patience: Duration,
+    /// How much of an answer is read.
+    pub(crate) max_answer_bytes: usize,
     /// Where it is seen that it has attached.
     pub(crate) gallery: Arc<Gallery>,
 }
@@ -139,7 +141,7 @@ impl Inviter {
 
     async fn judge(&self, answer: Response) -> Outcome {
         let status = answer.status();
-        let body = answer.bytes().await.unwrap_or_default();
+        let body = start_of(answer, self.max_answer_bytes).await;
         if let Ok(Refusal { error }) = serde_json::from_slice(&body) {
             let declined = format!("the primary at {} declines: {error}", self.primary);
             // A primary that is attached to another manager may lose that one.
@@ -165,10 +167,22 @@ impl Inviter {
     fn not_a_primary(&self, status: StatusCode) -> Outcome {
         let url = &self.primary;
         Outcome::NotAPrimary(format!(
-            "{url} answers ({status}), but not as a Spillway primary: run `primary ADDRESS {url}` in front of it and give \
+            "{url} answers, but not as a Spillway primary ({status}): run `primary ADDRESS {url}` in front of it and give \
              the traffic manager that address"
         ))
     }
+}
+
+/// The body of an answer, cut off where it is longer than any primary's: then it is no JSON either.
+async fn start_of(mut answer: Response, most: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]);
+        if body.len() == most {
+            break;
+        }
+    }
+    body
 }
 
 /// An error with what lies under it: reqwest's own text leaves out the cause.

@@ -59,11 +59,17 @@ pub struct Invite {
     /// How long a call may take, and how long a primary that accepted may take to attach. 5 s: both take milliseconds.
     #[serde(with = "humantime_serde")]
     pub patience: Duration,
+    /// How much of an answer is read. 64 KiB: a primary's is a line, and whoever is called may be no primary.
+    pub max_answer_bytes: usize,
 }
 
 impl Default for Invite {
     fn default() -> Self {
-        Self { backoff: BackoffConfig::default(), patience: Duration::from_secs(5) }
+        Self {
+            backoff: BackoffConfig::default(),
+            patience: Duration::from_secs(5),
+            max_answer_bytes: 64 * 1024,
+        }
     }
 }
 

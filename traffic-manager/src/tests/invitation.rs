@@ -25,6 +25,7 @@ fn inviter(primary: SocketAddr, gallery: &Arc<Gallery>) -> Inviter {
         join_secret: "s3".to_owned(),
         backoff: BackoffConfig { first: Duration::from_millis(5), longest: Duration::from_millis(20) },
         patience: Duration::from_secs(10),
+        max_answer_bytes: 1_000,
         gallery: Arc::clone(gallery),
     }
 }
@@ -104,11 +105,16 @@ async fn ends_with(router: Router) -> anyhow::Error {
 #[tokio::test]
 async fn what_is_no_primary_ends_the_program_with_what_to_run() {
     let page = || async { axum::response::Html("<h1>It works!</h1>") };
+    let endless = || async {
+        let zeros = futures::stream::repeat(Ok::<_, std::convert::Infallible>(vec![0; 100]));
+        axum::body::Body::from_stream(zeros)
+    };
     let files_only = || async { StatusCode::NOT_IMPLEMENTED };
     let routers = [
         Router::new(),
         Router::new().route("/.fleet/invite", post(page)),
         Router::new().route("/.fleet/invite", post(files_only)),
+        Router::new().route("/.fleet/invite", post(endless)),
     ];
     for router in routers {
         let error = ends_with(router).await;
