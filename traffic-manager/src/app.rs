@@ -181,6 +181,7 @@ impl Manager {
             join_secret: config.join_secret.clone().unwrap_or_default(),
             backoff: config.invite.backoff,
             patience: config.invite.patience,
+            max_answer_bytes: config.invite.max_answer_bytes,
             gallery: Arc::clone(&self.gallery),
         })
     }

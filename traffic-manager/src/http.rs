@@ -18,6 +18,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use policy::placement::Refusal;
+use tonic::Status;
 
 pub(crate) use self::listener::{Listener, ListenerLimits};
 use crate::{
@@ -48,11 +49,24 @@ pub(crate) fn routes(desk: Desk) -> Router {
         .route("/api/v1/decisions", get(api::decisions))
         .route("/api/v1/targets", get(api::targets))
         .with_state(desk)
-        .layer(middleware::from_fn(cross_origin))
+        .layer(middleware::from_fn(open_and_fresh))
 }
 
-/// Answers preflights, and lets every page read every answer.
-async fn cross_origin(request: Request, next: Next) -> Response {
+/// Answers whatever has no route, in the words of who asks.
+pub(crate) async fn unknown(request: Request) -> Response {
+    let path = request.uri().path();
+    if text_of(request.headers(), header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.starts_with("application/grpc"))
+    {
+        return Status::unimplemented(format!("there is no method {path}")).into_http();
+    }
+    let text =
+        "there is nothing here; a stream is at /watch/STREAM.m3u8, the fleet's state at /api/v1/status\n";
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// Answers preflights, lets every page read every answer, and no cache keep one.
+async fn open_and_fresh(request: Request, next: Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
     let mut response =
         if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
@@ -64,14 +78,14 @@ async fn cross_origin(request: Request, next: Next) -> Response {
         set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
         set(header::ACCESS_CONTROL_ALLOW_HEADERS, "*");
         set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFE_S);
+    } else {
+        set(header::CACHE_CONTROL, "no-store");
     }
     response
 }
 
-/// An answer that nobody keeps.
-fn fresh(content_type: &'static str, body: String) -> Response {
-    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
-    (headers, body).into_response()
+fn document(content_type: &'static str, body: String) -> Response {
+    ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
 /// The one place where a viewer's refusal becomes an HTTP answer.
@@ -86,7 +100,7 @@ impl axum::response::IntoResponse for Unplaced {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         };
-        let mut response = fresh("text/plain; charset=utf-8", format!("{self}\n"));
+        let mut response = document("text/plain; charset=utf-8", format!("{self}\n"));
         *response.status_mut() = status;
         if let Some(retry_after) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, retry_after.as_secs().max(1).into());

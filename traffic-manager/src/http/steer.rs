@@ -12,7 +12,7 @@ use hls::{
 };
 use policy::{ServerId, routing::Slot};
 
-use super::{Desk, fresh};
+use super::{Desk, document};
 use crate::viewers::{CURRENT, token_in};
 
 pub(super) async fn steer(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Response {
@@ -35,7 +35,7 @@ pub(super) async fn steer(State(desk): State<Desk>, RawQuery(query): RawQuery) -
     let priority = answer.priority.into_iter().map(String::from).collect();
     let mut manifest = Manifest::new(ttl_s, reload_uri, priority);
     manifest.pathway_clones = answer.clones.iter().filter_map(clone).collect();
-    fresh("application/json", manifest.render())
+    document("application/json", manifest.render())
 }
 
 /// A slot as a clone of the primary, which every playlist declares.

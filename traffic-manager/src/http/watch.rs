@@ -13,7 +13,7 @@ use policy::{
     pathways::Needs,
 };
 
-use super::{Desk, fresh, text_of};
+use super::{Desk, document, text_of};
 use crate::viewers::{Unplaced, Wish};
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -42,5 +42,5 @@ pub(super) async fn watch(
         peer: peer.ip(),
     })?;
     let playlist = desk.viewers.playlist(&placed, Needs::of(player.as_deref()));
-    Ok(fresh("application/vnd.apple.mpegurl", playlist))
+    Ok(document("application/vnd.apple.mpegurl", playlist))
 }

@@ -99,3 +99,26 @@ async fn decisions_are_followed_without_a_gap() {
     let kept = manager.get("/api/v1/decisions?newest=1").await.text().await.unwrap();
     assert_eq!(kept.matches("\"kind\"").count(), 1, "{kept}");
 }
+
+#[tokio::test]
+async fn what_is_not_there_is_said_in_the_words_of_who_asks() {
+    let manager = Running::start().await;
+    for path in ["/", "/api/v1/viewers", "/live/index.m3u8"] {
+        let answer = manager.get(path).await;
+        assert_eq!(answer.status(), 404, "{path}");
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("/watch/STREAM.m3u8") && text.contains("/api/v1/status"), "{text}");
+    }
+    let of_grpc = manager.http.post(manager.url("/spillway.v9.Viewers/Locate"));
+    let answer = of_grpc.header("content-type", "application/grpc").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &"12".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn no_cache_keeps_how_the_fleet_stood() {
+    let manager = Running::start().await;
+    for part in ["status", "servers", "regions", "decisions", "targets"] {
+        let answer = manager.get(&format!("/api/v1/{part}")).await;
+        assert_eq!(answer.headers()["cache-control"], "no-store", "{part}");
+    }
+}
