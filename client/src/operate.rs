@@ -86,7 +86,7 @@ pub async fn drain(config: &Config, args: &ServerArgs) -> anyhow::Result<()> {
 /// `client resume`
 ///
 /// # Errors
-/// When the manager cannot be reached, or the server is unknown or does not drain.
+/// When the manager cannot be reached, or the server is unknown or not attached.
 pub async fn resume(config: &Config, args: &ServerArgs) -> anyhow::Result<()> {
     let manager = TrafficManager::new(config)?;
     let request = ResumeRequest { server: args.server.to_string() };
@@ -142,12 +142,12 @@ fn headline(status: &StatusResponse) -> String {
         .map(|stream| format!("{}{}", stream.name, if stream.ready { "" } else { " (not ready)" }))
         .collect();
     format!(
-        "traffic-manager {} at {}, {settled}, generation {}\n{} viewers, {} relays, streams: {}{frozen}",
+        "traffic-manager {}, {settled}, generation {}; primary: {}\n{}, {}, streams: {}{frozen}",
         status.version,
-        status.primary_url,
         status.generation,
-        status.viewers,
-        status.relays,
+        if status.primary_url.is_empty() { "none" } else { &status.primary_url },
+        counted(status.viewers, "viewer", "viewers"),
+        counted(status.relays, "relay", "relays"),
         if streams.is_empty() { "none".to_owned() } else { streams.join(", ") },
     )
 }
@@ -159,7 +159,7 @@ fn servers_table(servers: &[ServerStatus]) -> String {
         table.add_row([
             server.id.clone(),
             server.region.clone(),
-            phase_name(server.phase()),
+            phase(server),
             server.viewers.to_string(),
             server.target.to_string(),
             server.pending.to_string(),
@@ -201,8 +201,15 @@ fn sentence(decision: &Decision) -> String {
     )
 }
 
-fn phase_name(phase: Phase) -> String {
-    policy::Phase::try_from(phase).map_or_else(|_| "unknown".to_owned(), |phase| phase.to_string())
+/// Its phase, and whether an operator keeps it there: a relay that stands by on orders is not one that waits to be wanted.
+fn phase(server: &ServerStatus) -> String {
+    let phase = policy::Phase::try_from(server.phase())
+        .map_or_else(|_| "unknown".to_owned(), |phase| phase.to_string());
+    if server.held { format!("{phase} (held)") } else { phase }
+}
+
+fn counted(count: u32, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bitrates are far below 2^52")]
@@ -230,6 +237,29 @@ mod tests {
         let words: Vec<&str> = lines[1].split_whitespace().collect();
         assert_eq!(words[..4], ["relay-127-0-0-2", "eu", "serving", "7"]);
         assert!(lines[1].contains("12.3 Mbit/s"));
+    }
+
+    #[test]
+    fn a_relay_that_an_operator_keeps_from_serving_is_told_from_one_that_waits() {
+        let waiting = ServerStatus { phase: Phase::Standby.into(), ..ServerStatus::default() };
+        assert_eq!(phase(&waiting), "standby");
+        assert_eq!(phase(&ServerStatus { held: true, ..waiting }), "standby (held)");
+    }
+
+    #[test]
+    fn the_headline_says_whose_address_it_names() {
+        let status = StatusResponse {
+            version: "1.2.3".into(),
+            primary_url: "http://127.0.0.1:8080".into(),
+            viewers: 1,
+            relays: 2,
+            settled: true,
+            ..StatusResponse::default()
+        };
+        assert_eq!(
+            headline(&status),
+            "traffic-manager 1.2.3, settled, generation 0; primary: http://127.0.0.1:8080\n1 viewer, 2 relays, streams: none"
+        );
     }
 
     #[test]

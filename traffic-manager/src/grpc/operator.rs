@@ -215,6 +215,7 @@ fn status(server: &Server, survey: &Survey) -> v1::ServerStatus {
         version: server.version.clone(),
         metrics_address: server.metrics_address.clone(),
         upstream_healthy: server.upstream_healthy,
+        held: server.held,
     }
 }
 

@@ -59,7 +59,8 @@ async fn a_relay_is_drained_and_given_back_by_word() {
     let mut operator = OperatorClient::new(manager.channel().await);
     let drain = |server: &str| DrainRequest { server: server.to_owned() };
     let id = "relay-127-0-0-2";
-    operator.drain(drain(id)).await.unwrap();
+    let drained = operator.drain(drain(id)).await.unwrap().into_inner().server.unwrap();
+    assert!(drained.held, "the answer says that it is left alone from now on");
     assert_eq!(relay.directive(|told| told.phase() == Phase::Draining).await.phase(), Phase::Draining);
     operator.resume(ResumeRequest { server: id.to_owned() }).await.unwrap();
     assert_eq!(relay.directive(|told| told.phase() == Phase::Serving).await.phase(), Phase::Serving);
