@@ -72,7 +72,7 @@ impl Failure {
             Code::InvalidArgument => Self::Usage(text),
             Code::Unavailable => Self::NotYet(text),
             Code::ResourceExhausted => Self::Refused { text, retry_after: retry_after(status) },
-            _ => Self::Failed(format!("the traffic-manager says: {text}")),
+            _ => Self::of_other(status, address),
         }
     }
 
@@ -84,8 +84,19 @@ impl Failure {
         }
         match status.code() {
             Code::InvalidArgument => Self::Usage(status.message().to_owned()),
-            _ => Self::Failed(status.message().to_owned()),
+            _ => Self::of_other(status, address),
         }
+    }
+
+    /// A traffic manager never answers in these three ways: they are what gRPC makes of somebody else's answer.
+    fn of_other(status: &Status, address: &str) -> Self {
+        let text = status.message();
+        Self::Failed(match status.code() {
+            Code::Internal | Code::Unknown | Code::Unimplemented => format!(
+                "what answers at {address} is no traffic-manager of this version: check MANAGER_IP and MANAGER_PORT ({text})"
+            ),
+            _ => text.to_owned(),
+        })
     }
 
     /// What an HTTP answer of the manager means to whoever asked for a stream.
@@ -163,6 +174,16 @@ mod tests {
             assert_eq!(code(&anyhow::Error::from(failure)), Some(expected));
         }
         assert_eq!(code(&anyhow::anyhow!("else")), None);
+    }
+
+    #[test]
+    fn who_answers_and_is_no_traffic_manager_is_said_to_be_none() {
+        let of_viewers = Failure::of_viewers(&Status::internal("invalid compression flag"), "127.0.0.1:8080");
+        let of_operator = Failure::of_operator(&Status::unimplemented(""), "127.0.0.1:8080");
+        for failure in [of_viewers, of_operator] {
+            let text = failure.to_string();
+            assert!(text.starts_with("what answers at 127.0.0.1:8080 is no traffic-manager"), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What one viewer went through, as JSON says it.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 use policy::Class;
 use serde::Serialize;
@@ -48,10 +48,10 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let played = humantime::format_duration(Duration::from_millis(self.played_ms));
+        let (seconds, tenths) = (self.played_ms / 1_000, self.played_ms % 1_000 / 100);
         write!(
             f,
-            "played {played} of {}, last from {}: {} switches, {} stalls ({} ms), {} gaps, {} errors",
+            "played {seconds}.{tenths} s of {}, last from {}: {} switches, {} stalls ({} ms), {} gaps, {} errors",
             self.stream, self.server, self.switches, self.stalls, self.stalled_ms, self.gaps, self.errors
         )
     }

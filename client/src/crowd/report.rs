@@ -116,10 +116,16 @@ impl Report {
                 ),
             ),
             ("switches", self.switches.to_string()),
-            ("errors", format!("{} {}", self.errors, kinds.join(", "))),
+            ("errors", format!("{} {}", self.errors, kinds.join(", ")).trim_end().to_owned()),
             (
                 "media",
-                format!("{} segments, {} MB, {} gaps", self.segments, self.bytes / 1_000_000, self.gaps),
+                format!(
+                    "{} segments, {}.{} MB, {} gaps",
+                    self.segments,
+                    self.bytes / 1_000_000,
+                    self.bytes % 1_000_000 / 100_000,
+                    self.gaps
+                ),
             ),
         ] {
             summary.add_row([name.to_owned(), value]);
