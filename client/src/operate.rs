@@ -1,8 +1,8 @@
 //! What an operator asks and orders: `status`, `servers`, `regions`, `drain`, `resume`, `decisions`.
 
 use proto::v1::{
-    Decision, DecisionsRequest, DrainRequest, Phase, RegionStatus, RegionsRequest, ResumeRequest,
-    ServerStatus, ServersRequest, StatusRequest, StatusResponse,
+    Decision, DecisionsRequest, DrainRequest, RegionStatus, RegionsRequest, ResumeRequest, ServerStatus,
+    ServersRequest, StatusRequest, StatusResponse,
 };
 use tonic::Status;
 
@@ -219,6 +219,8 @@ fn megabits(bits_per_second: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proto::v1::Phase;
+
     use super::*;
 
     #[test]
