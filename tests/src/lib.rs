@@ -9,6 +9,7 @@
 )]
 
 pub mod alone;
+pub mod bench;
 pub mod census;
 pub mod client;
 pub mod fleet;

@@ -8,19 +8,20 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the tests lie in the repository")
 }
 
-/// A built program: beside the running test, where cargo puts it.
+/// A built program: where cargo puts it, beside the running program or one folder above the running test.
 ///
 /// # Panics
 /// When it was not built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a running test has a path");
-    let folder = test.ancestors().nth(2).expect("tests lie in target/{profile}/deps");
+    let running = std::env::current_exe().expect("a running program has a path");
+    let beside = running.parent().expect("a program lies in a folder");
+    let folder = if beside.ends_with("deps") { beside.join("..") } else { beside.to_owned() };
     let path = folder.join(name);
     assert!(
         path.is_file(),
         "{} is not built; run `cargo build --workspace --bins` first, as tests/run does",
         path.display()
     );
-    path
+    path.canonicalize().expect("a file that is there has a path")
 }
