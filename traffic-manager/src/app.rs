@@ -155,8 +155,13 @@ impl Manager {
 
     async fn router(&self, config: &Config) -> anyhow::Result<axum::Router> {
         let primary = config.primary.as_ref().map(ToString::to_string).unwrap_or_default();
-        let operator =
-            OperatorService::new(self.handle.clone(), self.clock, primary.into(), self.stop.clone());
+        let operator = OperatorService::new(
+            self.handle.clone(),
+            self.clock,
+            primary.into(),
+            config.limits.max_followers,
+            self.stop.clone(),
+        );
         let services = Services {
             controller: self.handle.clone(),
             viewers: Arc::clone(&self.viewers),

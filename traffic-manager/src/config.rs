@@ -12,7 +12,7 @@ use url::Url;
 
 pub use self::{
     flags::{Flags, SettingFlags},
-    machinery::{Http, Invite, ProvisionerKind, Provisioning},
+    machinery::{Http, Invite, Limits, ProvisionerKind, Provisioning},
     sections::{
         Draining, Launching, Liveness, RegionConfig, RegionMapConfig, Scaling, SessionConfig, Steering,
     },
@@ -65,6 +65,8 @@ pub struct Config {
     pub invite: Invite,
     /// Limits of the port.
     pub http: Http,
+    /// Limits of what is kept about the fleet.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -91,6 +93,7 @@ impl Default for Config {
             provisioner: Provisioning::default(),
             invite: Invite::default(),
             http: Http::default(),
+            limits: Limits::default(),
         }
     }
 }

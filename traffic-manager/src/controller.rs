@@ -104,7 +104,7 @@ pub(crate) struct Controller {
 /// What the controller's queues hold at most.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Queues {
-    /// Messages that it has not read.
+    /// Messages that it has not read; 0 is taken for 1.
     pub(crate) messages: usize,
     /// Decisions that a follower may be behind.
     pub(crate) decisions: usize,
@@ -119,7 +119,7 @@ impl Controller {
         orders: mpsc::Sender<Order>,
         queues: Queues,
     ) -> (Self, Handle) {
-        let (sender, mailbox) = mpsc::channel(queues.messages);
+        let (sender, mailbox) = mpsc::channel(queues.messages.max(1));
         let (decisions, _) = broadcast::channel(queues.decisions);
         let handle = Handle { mailbox: sender, decisions: decisions.clone() };
         let shown = Arc::default();

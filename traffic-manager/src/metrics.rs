@@ -13,6 +13,7 @@ const FORWARDS_DROPPED: &str = "spillway_forwards_dropped_total";
 const CONNECTIONS: &str = "spillway_connections";
 const CONNECTIONS_REFUSED: &str = "spillway_connections_refused_total";
 const WATCHERS: &str = "spillway_watchers";
+const FOLLOWERS: &str = "spillway_followers";
 const INVITATIONS: &str = "spillway_invitations_total";
 
 /// Says what each metric means; once, before any is set.
@@ -30,10 +31,12 @@ pub(crate) fn describe() {
     describe_gauge!(CONNECTIONS, "Open connections of viewers, servers and operators.");
     describe_counter!(CONNECTIONS_REFUSED, "Connections closed at once because there were too many.");
     describe_gauge!(WATCHERS, "Open Viewers.Watch streams.");
+    describe_gauge!(FOLLOWERS, "Open Operator.Decisions streams that follow.");
     describe_counter!(INVITATIONS, "Calls on the primary, by result.");
     counter!(FORWARDS_DROPPED).absolute(0);
     counter!(CONNECTIONS_REFUSED).absolute(0);
     gauge!(WATCHERS).set(0);
+    gauge!(FOLLOWERS).set(0);
 }
 
 /// How the fleet stands.
@@ -96,6 +99,11 @@ impl Open {
     /// An open watch.
     pub(crate) fn watcher() -> Self {
         Self::of(WATCHERS)
+    }
+
+    /// An operator that follows decisions.
+    pub(crate) fn follower() -> Self {
+        Self::of(FOLLOWERS)
     }
 
     fn of(name: &'static str) -> Self {

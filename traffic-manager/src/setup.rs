@@ -120,7 +120,7 @@ fn default_state_folder() -> Option<PathBuf> {
 
 /// Policy's settings, for a manager that viewers reach at `public_url`.
 pub(crate) fn settings(config: &Config, public_url: &str, first_generation: u64) -> Result<Settings, Usage> {
-    let Config { scaling, launching, draining, liveness, .. } = config;
+    let Config { scaling, launching, draining, liveness, limits, .. } = config;
     let settings = Settings {
         threshold: config.threshold,
         regions: config
@@ -151,9 +151,11 @@ pub(crate) fn settings(config: &Config, public_url: &str, first_generation: u64)
         slot_rest: liveness.slot_rest,
         backfill: config.backfill,
         retry_after: config.session.retry_after,
+        decisions_kept: limits.decisions_kept,
+        forwarded_per_report: limits.forwarded_per_report,
+        max_slots: limits.max_slots,
         first_generation,
         steering_url: format!("{public_url}/steer"),
-        ..Settings::default()
     };
     settings.validated().map_err(|error| Usage(error.to_string()))
 }

@@ -97,6 +97,28 @@ pub struct Http {
     pub shutdown_timeout: Duration,
 }
 
+/// Limits of what is kept and handed on about the fleet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Servers and slots known at once; who comes beyond them may not attach.
+    pub max_slots: usize,
+    /// The newest decisions, kept for operators. At least 1.
+    pub decisions_kept: usize,
+    /// Sessions of one report that are handed on to where they played before; the others are counted twice for a moment.
+    pub forwarded_per_report: usize,
+    /// Operators that follow decisions at once. 100: one a screen.
+    pub max_followers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let policy::Settings { max_slots, decisions_kept, forwarded_per_report, .. } =
+            policy::Settings::default();
+        Self { max_slots, decisions_kept, forwarded_per_report, max_followers: 100 }
+    }
+}
+
 impl Default for Http {
     fn default() -> Self {
         Self {

@@ -15,7 +15,7 @@ use proto::{
         operator_server::Operator,
     },
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -24,6 +24,7 @@ use super::words;
 use crate::{
     clock::{Clock, millis},
     controller::{Handle, Message, Stopped, Survey},
+    metrics::Open,
 };
 
 /// Decisions on their way to a follower, beyond those that the controller keeps for it.
@@ -35,18 +36,22 @@ pub(crate) struct OperatorService {
     controller: Handle,
     clock: Clock,
     primary_url: Arc<str>,
+    followers: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl OperatorService {
-    /// A service that asks `controller`; `primary_url` is where the manager was told to find its primary.
+    /// A service that asks `controller`; `primary_url` is where the manager was told to find its primary, and at most
+    /// `max_followers` operators follow decisions at once.
     pub(crate) fn new(
         controller: Handle,
         clock: Clock,
         primary_url: Arc<str>,
+        max_followers: usize,
         stop: CancellationToken,
     ) -> Self {
-        Self { controller, clock, primary_url, stop }
+        let followers = Arc::new(Semaphore::new(max_followers.min(Semaphore::MAX_PERMITS)));
+        Self { controller, clock, primary_url, followers, stop }
     }
 
     async fn survey(&self) -> Result<Survey, Stopped> {
@@ -114,6 +119,14 @@ impl OperatorService {
         found.map(|server| status(server, &survey)).ok_or_else(|| Status::not_found("it has just left"))
     }
 
+    fn follower(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.followers).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(
+                "too many operators follow decisions: list them now and then, without following",
+            )
+        })
+    }
+
     async fn follow(self, mut news: broadcast::Receiver<Decision>, told: u64, outbox: Outbox) {
         loop {
             let decision = tokio::select! {
@@ -170,6 +183,7 @@ impl Operator for OperatorService {
         request: Request<DecisionsRequest>,
     ) -> Result<Response<Self::DecisionsStream>, Status> {
         let request = request.into_inner();
+        let place = if request.follow { Some(self.follower()?) } else { None };
         // Subscribed before the kept ones are read, so that none falls between.
         let news = self.controller.decisions();
         let kept = self.kept_decisions(request.newest as usize).await?;
@@ -178,8 +192,13 @@ impl Operator for OperatorService {
         for decision in kept {
             let _room_for_all_kept = outbox.try_send(Ok(decision));
         }
-        if request.follow {
-            tokio::spawn(self.clone().follow(news, told, outbox));
+        if let Some(place) = place {
+            let follows = self.clone().follow(news, told, outbox);
+            tokio::spawn(async move {
+                let _open = Open::follower();
+                follows.await;
+                drop(place);
+            });
         }
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }

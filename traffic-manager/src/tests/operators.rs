@@ -102,6 +102,30 @@ async fn decisions_are_followed_without_a_gap() {
 }
 
 #[tokio::test]
+async fn more_followers_than_there_is_room_for_are_told_to_list_instead() {
+    let (folder, mut config) = (tempfile::tempdir().unwrap(), super::quick());
+    config.limits.max_followers = 1;
+    let manager = Running::with(config, folder.path()).await;
+    let mut operator = OperatorClient::new(manager.channel().await);
+    let follow = DecisionsRequest { follow: true, newest: 0 };
+    let first = operator.decisions(follow).await.unwrap();
+    let refused = operator.decisions(follow).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    operator.decisions(DecisionsRequest { follow: false, newest: 0 }).await.unwrap();
+    drop(first);
+    soon(async { while operator.decisions(follow).await.is_err() {} }).await;
+}
+
+#[tokio::test]
+async fn a_queue_of_nothing_is_no_crash() {
+    let (folder, mut config) = (tempfile::tempdir().unwrap(), super::quick());
+    config.http.max_waiting_messages = 0;
+    let manager = Running::with(config, folder.path()).await;
+    let _primary = manager.primary().await;
+    manager.until("/watch/live.m3u8", |status, _| status == 200).await;
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_said_in_the_words_of_who_asks() {
     let manager = Running::start().await;
     for path in ["/", "/api/v1/viewers", "/live/index.m3u8"] {
