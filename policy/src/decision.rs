@@ -221,22 +221,22 @@ impl Reason {
 impl fmt::Display for Reason {
     /// A sentence for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (viewers, relays) =
+            (|count: &u32| Counted(*count, "viewer"), |count: &u32| Counted(*count, "relay"));
         match self {
             Self::OverThreshold { demand, threshold } => {
-                write!(f, "{demand} viewers are more than the {threshold} that the primary carries")
+                write!(f, "{}, more than the {threshold} that the primary carries", viewers(demand))
             }
             Self::BelowThreshold { demand, threshold } => {
-                write!(
-                    f,
-                    "{demand} viewers are well below the {threshold} that the primary carries, for long enough"
-                )
+                let few = viewers(demand);
+                write!(f, "{few}, well below the {threshold} that the primary carries, for long enough")
             }
-            Self::FewerWanted { wanted, relays } => {
-                write!(f, "the region's viewers need {wanted} relays and there are {relays}")
+            Self::FewerWanted { wanted, relays: held } => {
+                write!(f, "there are {} and the region's viewers need {wanted}", relays(held))
             }
-            Self::Minimum(relays) => write!(f, "the region keeps {relays} relays even if nobody watches"),
-            Self::Deadline { viewers } => {
-                write!(f, "the drain's deadline has come with {viewers} viewers left")
+            Self::Minimum(least) => write!(f, "the region keeps {} even if nobody watches", relays(least)),
+            Self::Deadline { viewers: left } => {
+                write!(f, "the drain's deadline has come with {} left", viewers(left))
             }
             Self::Silent(silence) => write!(f, "no report came for {} ms", silence.as_millis()),
             Self::LaunchTimeout(limit) => {
@@ -256,11 +256,11 @@ impl fmt::Display for Reason {
                     "{silent} of {servers} servers went silent at once: the manager may be the one cut off"
                 )
             }
-            Self::RegionFull(relays) => {
-                write!(f, "the region has the {relays} relays that it may have: raise max_relays")
+            Self::RegionFull(most) => {
+                write!(f, "the region may have {} and has no fewer: raise max_relays", relays(most))
             }
-            Self::BudgetSpent(relays) => {
-                write!(f, "the fleet has the {relays} relays that it may have: raise fleet_budget")
+            Self::BudgetSpent(most) => {
+                write!(f, "the fleet may have {} and has no fewer: raise fleet_budget", relays(most))
             }
             Self::Operator => f.write_str("an operator said so"),
             Self::Attached => f.write_str("it attached"),
@@ -287,6 +287,16 @@ impl fmt::Display for Reason {
             Self::SlotsRest => f.write_str("slots where a relay died rest until players have forgotten it"),
             Self::Backoff => f.write_str("launches failed: the next try waits"),
         }
+    }
+}
+
+/// A number of things, as people say it.
+pub(crate) struct Counted(pub(crate) u32, pub(crate) &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, thing) = self;
+        write!(f, "{count} {thing}{}", if *count == 1 { "" } else { "s" })
     }
 }
 
@@ -331,6 +341,14 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_are_right_for_one_too() {
+        let one = Reason::OverThreshold { demand: 1, threshold: 0 }.to_string();
+        assert_eq!(one, "1 viewer, more than the 0 that the primary carries");
+        let two = Reason::FewerWanted { wanted: 1, relays: 2 }.to_string();
+        assert_eq!(two, "there are 2 relays and the region's viewers need 1");
+    }
 
     #[test]
     fn every_reason_without_numbers_has_a_sentence() {

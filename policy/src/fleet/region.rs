@@ -2,7 +2,7 @@
 
 use crate::{
     Time,
-    decision::Reason,
+    decision::{Counted, Reason},
     demand::{Demand, Threshold},
     scaling::Wanted,
 };
@@ -50,7 +50,7 @@ impl RegionState {
     pub fn explanation(&self) -> String {
         let Demand { high: viewers, .. } = self.demand;
         let (threshold, relays, wanted) = (self.threshold, self.relays, self.wanted());
-        let carried = format!("{viewers} viewers, the primary carries {threshold}");
+        let carried = format!("{}, the primary carries {threshold}", Counted(viewers, "viewer"));
         match (&self.starved, self.is_over()) {
             (Some(reason), _) => format!("{carried}; relays {relays} of {wanted}: {reason}"),
             (None, true) => format!("{carried}; relays {relays} of {wanted}"),
