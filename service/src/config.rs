@@ -59,7 +59,7 @@ where
     }
     layers
         .merge(environment)
-        .merge(Serialized::defaults(command_line))
+        .merge(CommandLine(command_line))
         .extract()
         .map_err(|error| ConfigError::Invalid(explain(error)))
 }
@@ -104,6 +104,19 @@ impl figment::Provider for NamedToml {
 
     fn data(&self) -> Result<figment::value::Map<Profile, figment::value::Dict>, figment::Error> {
         Toml::string(&self.text).data()
+    }
+}
+
+/// What was given as flags; errors say so, where the library would name a line of our code.
+struct CommandLine<T>(T);
+
+impl<T: Serialize> figment::Provider for CommandLine<T> {
+    fn metadata(&self) -> figment::Metadata {
+        figment::Metadata::named("the command line")
+    }
+
+    fn data(&self) -> Result<figment::value::Map<Profile, figment::value::Dict>, figment::Error> {
+        Serialized::defaults(&self.0).data()
     }
 }
 
@@ -180,6 +193,14 @@ mod tests {
         let error = load::<Sample>(Some(file.path()), Flags::default()).unwrap_err().to_string();
         assert!(error.contains("http.connections"), "{error}");
         assert!(error.contains(&file.path().display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_flag_that_does_not_fit_names_its_key_and_the_command_line() {
+        let flags = std::collections::BTreeMap::from([("http", 3)]);
+        let error = load::<Sample>(None, flags).unwrap_err().to_string();
+        assert!(error.contains("\"http\" in the command line"), "{error}");
+        assert!(!error.contains(".rs"), "{error}");
     }
 
     #[test]
