@@ -190,3 +190,21 @@ fn what_a_server_cannot_hold_does_not_count() {
     let (_, region) = story.fleet.regions().next().unwrap();
     assert_eq!(region.demand.high, 503);
 }
+
+#[test]
+fn a_relay_that_stands_by_is_left_alone_and_given_back_and_both_are_decisions() {
+    let mut story = Story::settled(settings());
+    story.attach(hello(A, Phase::Standby));
+    story.said.clear();
+    story.observe(Observation::Drain { server: id(A) }).unwrap();
+    story.seconds(2, &[(P, Phase::Serving, 9), (A, Phase::Standby, 0)]);
+    assert_eq!(story.phase(A), Some(Phase::Standby), "it is not wanted while it is held");
+    story.observe(Observation::Resume { server: id(A) }).unwrap();
+    let by_operator = |action: &Action| matches!(action, Action::Drain | Action::CallBack);
+    let actions: Vec<_> = story.actions().into_iter().filter(by_operator).collect();
+    assert_eq!(actions, [Action::Drain, Action::CallBack]);
+    story.seconds(1, &[(P, Phase::Serving, 9), (A, Phase::Standby, 0)]);
+    assert_eq!(story.fleet.server(&id(A)).unwrap().desired, Phase::Serving);
+    story.observe(Observation::Resume { server: id(A) }).unwrap();
+    assert_eq!(story.actions().iter().filter(|action| by_operator(action)).count(), 2, "once is enough");
+}

@@ -25,9 +25,11 @@ impl Fleet {
         self.attached_relay(id)?;
         self.slots.wake(id);
         let Some(server) = self.servers.get_mut(id) else { return Ok(()) };
-        server.held = false;
-        if server.desired == Phase::Draining {
-            self.call_back(id, Reason::Operator);
+        let was_held = std::mem::take(&mut server.held);
+        match server.desired {
+            Phase::Draining => self.call_back(id, Reason::Operator),
+            _ if was_held => self.decide_about(id, Action::CallBack, Reason::Operator),
+            _ => {}
         }
         Ok(())
     }
