@@ -49,6 +49,9 @@ pub(crate) fn routes(desk: Desk) -> Router {
         .route("/api/v1/decisions", get(api::decisions))
         .route("/api/v1/targets", get(api::targets))
         .with_state(desk)
+        .method_not_allowed_fallback(async || {
+            (StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS are answered here\n")
+        })
         .layer(middleware::from_fn(open_and_fresh))
 }
 

@@ -134,6 +134,9 @@ async fn what_is_not_there_is_said_in_the_words_of_who_asks() {
         let text = answer.text().await.unwrap();
         assert!(text.contains("/watch/STREAM.m3u8") && text.contains("/api/v1/status"), "{text}");
     }
+    let answer = manager.http.delete(manager.url("/api/v1/servers")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["allow"]), (405, &"GET,HEAD".parse().unwrap()));
+    assert!(answer.text().await.unwrap().contains("only GET"));
     let of_grpc = manager.http.post(manager.url("/spillway.v9.Viewers/Locate"));
     let answer = of_grpc.header("content-type", "application/grpc").send().await.unwrap();
     assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &"12".parse().unwrap()));
