@@ -31,7 +31,7 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ratio = if self.more { self.relay / self.nginx } else { self.nginx / self.relay };
         let Self { measure, unit, relay, nginx, .. } = self;
-        write!(f, "| {measure} | {relay:.1} {unit} | {nginx:.1} {unit} | {ratio:.2} × better |")
+        write!(f, "| {measure} | {relay:.1} {unit} | {nginx:.1} {unit} | {ratio:.2} |")
     }
 }
 

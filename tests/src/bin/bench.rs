@@ -9,7 +9,7 @@ const ROUNDS: usize = 5;
 async fn main() {
     let rounds = std::env::args().nth(1).map_or(ROUNDS, |text| text.parse().expect("ROUNDS is a number"));
     let stage = Stage::set().await;
-    println!("| measure | relay | nginx | ratio |\n|---|---|---|---|");
+    println!("| measure | relay | nginx | ratio, above 1 the relay is better |\n|---|---|---|---|");
     for row in cases::all(&stage, rounds).await {
         println!("{row}");
     }
