@@ -208,3 +208,22 @@ fn a_relay_that_stands_by_is_left_alone_and_given_back_and_both_are_decisions() 
     story.observe(Observation::Resume { server: id(A) }).unwrap();
     assert_eq!(story.actions().iter().filter(|action| by_operator(action)).count(), 2, "once is enough");
 }
+
+#[test]
+fn until_the_fleet_is_known_directives_are_provisional_and_then_said_for_good() {
+    let mut story = Story::new(settings());
+    story.attach(hello(A, Phase::Serving));
+    let told = |story: &Story| {
+        let mut directives = story.said.iter().filter_map(|command| match command {
+            Command::Direct { server, directive, .. } if *server == id(A) => Some(directive.content.clone()),
+            _ => None,
+        });
+        directives.next_back().unwrap()
+    };
+    let first = told(&story);
+    assert!(first.provisional && first.upstream.is_none(), "{first:?}");
+    story.attach(hello(P, Phase::Serving));
+    story.seconds(10, &[(P, Phase::Serving, 3), (A, Phase::Serving, 4)]);
+    let last = told(&story);
+    assert!(!last.provisional && last.upstream.is_some(), "{last:?}");
+}

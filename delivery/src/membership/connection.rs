@@ -135,7 +135,7 @@ impl<W: Witness> Connection<'_, W> {
 
     /// Puts a directive on the board; false when it makes no sense.
     fn follow(&self, directive: Directive) -> bool {
-        match wire::situation(directive, self.board.now().phase) {
+        match wire::situation(directive, &self.board.now()) {
             Ok(told) => {
                 self.board.change(|situation| {
                     let phase = situation.phase;

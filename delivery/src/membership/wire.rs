@@ -82,8 +82,26 @@ pub(super) fn goodbye(reason: &str) -> v1::AttachRequest {
     request(Message::Goodbye(v1::Goodbye { reason: reason.to_owned() }))
 }
 
-/// What a directive says, as the situation of a server that is in `phase`.
-pub(super) fn situation(directive: v1::Directive, phase: Phase) -> Result<Situation, InvalidDirective> {
+/// What a directive says, as the situation of a server that was in another before.
+pub(super) fn situation(directive: v1::Directive, before: &Situation) -> Result<Situation, InvalidDirective> {
+    let provisional = directive.provisional;
+    let told = whole(directive, before.phase)?;
+    Ok(if provisional && before.generation > 0 { kept_as_it_was(told, before) } else { told })
+}
+
+/// What a manager that does not know its fleet yet can say, and for the rest what was said before.
+fn kept_as_it_was(told: Situation, before: &Situation) -> Situation {
+    Situation {
+        streams: before.streams.clone(),
+        upstream: before.upstream.clone(),
+        primary: before.primary.clone(),
+        redirects: before.redirects.clone(),
+        pathways: before.pathways.clone(),
+        ..told
+    }
+}
+
+fn whole(directive: v1::Directive, phase: Phase) -> Result<Situation, InvalidDirective> {
     let wanted = directive.phase().try_into().map_err(|_| InvalidDirective::Phase)?;
     let interval = Duration::from_millis(u64::from(directive.report_interval_ms));
     Ok(Situation {
@@ -188,21 +206,55 @@ mod tests {
 
     #[test]
     fn of_two_keys_the_one_named_current_signs() {
-        let told = situation(directive(vec![key(1, false), key(2, true)]), Phase::Serving).unwrap();
+        let told =
+            situation(directive(vec![key(1, false), key(2, true)]), &Situation::at_start(Phase::Serving))
+                .unwrap();
         assert_eq!(told.keys.unwrap().current().id(), 2);
-        assert!(situation(directive(Vec::new()), Phase::Serving).unwrap().keys.is_none());
+        assert!(
+            situation(directive(Vec::new()), &Situation::at_start(Phase::Serving)).unwrap().keys.is_none()
+        );
     }
 
     #[test]
     fn keys_that_cannot_be_right_are_not_followed() {
         let short = v1::SessionKey { id: 1, key: vec![7; 31], current: true };
         for keys in [vec![short], vec![key(1, false)], vec![key(1, true), key(2, true)]] {
-            assert!(matches!(situation(directive(keys), Phase::Serving), Err(InvalidDirective::Keys)));
+            assert!(matches!(
+                situation(directive(keys), &Situation::at_start(Phase::Serving)),
+                Err(InvalidDirective::Keys)
+            ));
         }
     }
 
     #[test]
     fn a_directive_without_a_phase_is_not_followed() {
-        assert!(matches!(situation(v1::Directive::default(), Phase::Serving), Err(InvalidDirective::Phase)));
+        assert!(matches!(
+            situation(v1::Directive::default(), &Situation::at_start(Phase::Serving)),
+            Err(InvalidDirective::Phase)
+        ));
+    }
+
+    #[test]
+    fn a_manager_that_does_not_know_its_fleet_yet_takes_nothing_away() {
+        let upstream = "http://127.0.0.1:8080";
+        let mut settled = directive(vec![key(1, true)]);
+        settled.generation = 1;
+        settled.upstream = upstream.to_owned();
+        settled.streams = vec!["live".to_owned()];
+        let before = situation(settled, &Situation::at_start(Phase::Serving)).unwrap();
+
+        let mut provisional = directive(vec![key(2, true)]);
+        provisional.provisional = true;
+        provisional.upstream = String::new();
+        provisional.streams = Vec::new();
+        let fresh = situation(provisional.clone(), &Situation::at_start(Phase::Standby)).unwrap();
+        assert_eq!((fresh.upstream, fresh.streams.len()), (None, 0));
+
+        let told = situation(provisional.clone(), &before).unwrap();
+        assert_eq!((told.upstream.as_deref(), told.streams.len()), (Some(upstream), 1));
+        assert_eq!(told.keys.unwrap().current().id(), 2);
+
+        provisional.provisional = false;
+        assert_eq!(situation(provisional, &before).unwrap().upstream, None);
     }
 }

@@ -55,6 +55,7 @@ impl Fleet {
             redirects: Vec::new(),
             pathways: self.pathways(),
             report_interval: self.settings.report_interval,
+            provisional: !self.settled,
         }
     }
 

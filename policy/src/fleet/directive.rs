@@ -39,4 +39,7 @@ pub struct Content {
     pub pathways: Vec<Pathway>,
     /// How often to report.
     pub report_interval: Duration,
+    /// The manager does not know its whole fleet yet: who has been told before keeps streams, upstream, primary, redirects and
+    /// pathways, so that nobody who plays notices that the manager started anew.
+    pub provisional: bool,
 }

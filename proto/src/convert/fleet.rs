@@ -80,6 +80,7 @@ pub fn directive(directive: &Directive, keys: &Keys) -> v1::Directive {
         session_keys: session_keys(keys),
         report_interval_ms: millis(content.report_interval),
         pathways: content.pathways.iter().map(pathway).collect(),
+        provisional: content.provisional,
     }
 }
 
@@ -230,6 +231,7 @@ mod tests {
             }],
             pathways: vec![Pathway { slot: relay, regions: vec![Region::fallback()] }],
             report_interval: Duration::from_secs(1),
+            provisional: false,
         };
         let told = directive(&Directive { generation: 9, content }, &Keys::derive(b"secret", 1));
         assert_eq!((told.generation, told.phase(), told.upstream.as_str()), (9, v1::Phase::Serving, ""));
