@@ -21,7 +21,8 @@ const ARRIVAL_MS: u64 = 4_000;
 /// From the end of a session to the count: one report, and one look at it.
 const DEPARTURE_MS: u64 = 2_000;
 
-/// A moving session may be in two counts for this long.
+/// A moving session may be in two counts for this long. The upper bound forgives more than that: whoever reloaded at two servers
+/// within a life and this time may count twice, so it is loose while many move. It is exact again 9 s after the last move.
 const MOVING_MS: u64 = 2_000 + DEPARTURE_MS;
 
 /// What the count may be off in the steady state.
