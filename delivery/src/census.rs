@@ -21,7 +21,7 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -29,6 +29,7 @@ use std::{
 use arc_swap::ArcSwap;
 use papaya::HashMap;
 use policy::{Class, Region, ServerId, SessionId, StreamName, Time, routing::Kind, session::Session};
+use tokio::sync::Notify;
 
 pub use self::{
     config::Config,
@@ -107,6 +108,9 @@ pub struct Census {
     longest_life: AtomicU64,
     tallies: ArcSwap<Vec<Tally>>,
     arrived: Mutex<Vec<SessionId>>,
+    /// Whether a session that counted here has gone to another server since the last sweep.
+    has_left: AtomicBool,
+    moves: Notify,
     sweeper: Mutex<Sweeper>,
 }
 
@@ -140,6 +144,8 @@ impl Census {
             last_asked: AtomicU64::new(0),
             tallies: ArcSwap::default(),
             arrived: Mutex::default(),
+            has_left: AtomicBool::new(false),
+            moves: Notify::new(),
             sweeper: Mutex::default(),
         }
     }
@@ -237,7 +243,8 @@ impl Census {
 
     /// Notes that a session's reload is answered by a 307: from here on it counts at the relay alone.
     pub fn handed_on(&self, session: &SessionId, now: Time) {
-        if self.remove(session).is_some() {
+        if let Some(record) = self.remove(session) {
+            self.has_left.fetch_or(record.counts(), Relaxed);
             self.departed.pin().insert(session.clone(), now);
         }
     }
@@ -247,6 +254,7 @@ impl Census {
         for session in sessions {
             if self.remove(session).is_some_and(|record| record.counts()) {
                 self.departed_total.fetch_add(1, Relaxed);
+                self.has_left.store(true, Relaxed);
                 self.departed.pin().insert(session.clone(), now);
             }
         }
@@ -263,6 +271,12 @@ impl Census {
     #[must_use]
     pub fn take_arrived(&self) -> Vec<SessionId> {
         std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ready when a sweep has added up after sessions came from another server or went to one: the sooner both are reported,
+    /// the shorter a moving session is in two counts. For one who waits.
+    pub async fn moves(&self) {
+        self.moves.notified().await;
     }
 
     /// Sessions that began to count here, in total.

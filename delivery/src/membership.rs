@@ -1,6 +1,7 @@
 //! Belonging to a fleet: one bidirectional stream to the traffic manager, attached again whenever it breaks.
 //!
-//! A server says who it is (Hello), then how it stands (a report every interval, and at once when its situation changes);
+//! A server says who it is (Hello), then how it stands (a report every interval, and at once when its situation changes or
+//! viewers have moved between servers);
 //! back come directives, which are put on the [`Board`](crate::situation::Board), and sessions that moved elsewhere. With
 //! the manager dead everything goes on as last told. What a directive leads to is left to those who watch the board.
 //!

@@ -183,6 +183,19 @@ fn a_directive_comes_again_after_a_reconnect_and_is_new_only_when_its_content_is
 }
 
 #[test]
+fn a_report_between_two_others_does_not_make_the_rate_of_egress_one_of_an_instant() {
+    let mut story = Story::settled(settings());
+    story.attach(hello(A, Phase::Serving));
+    let rates = [(0, 0), (1_000, 1_000_000), (10, 1_500_000), (990, 2_000_000)].map(|(ms, sent)| {
+        story.now = story.now + Duration::from_millis(ms);
+        let report = Report { phase: Some(Phase::Serving), egress_bytes_total: sent, ..Report::default() };
+        story.observe(Observation::Reported { server: id(A), attachment: 1, report }).unwrap();
+        story.fleet.server(&id(A)).unwrap().egress_bits_per_second
+    });
+    assert_eq!(rates, [0, 8_000_000, 8_000_000, 8_000_000]);
+}
+
+#[test]
 fn what_a_server_cannot_hold_does_not_count() {
     let mut story = Story::settled(settings());
     story.attach(hello(A, Phase::Serving));

@@ -4,10 +4,7 @@
 //! moment is bounded: 2% in the steady state, later by what an arrival takes to count and by one report, and more by those
 //! who are in two counts because they are moving.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
@@ -21,9 +18,9 @@ const ARRIVAL_MS: u64 = 4_000;
 /// From the end of a session to the count: one report, and one look at it.
 const DEPARTURE_MS: u64 = 2_000;
 
-/// A moving session may be in two counts for this long. The upper bound forgives more than that: whoever reloaded at two servers
-/// within a life and this time may count twice, so it is loose while many move. It is exact again 9 s after the last move.
-const MOVING_MS: u64 = 2_000 + DEPARTURE_MS;
+/// From the first reload at another server for how long a session may be in two counts: it counts there after one target
+/// duration (2 s), and the source is to drop it within 2 s of that. Both report moves at once, so half of that will do.
+const MOVING_MS: u64 = 3_000;
 
 /// What the count may be off in the steady state.
 const TOLERANCE: f64 = 0.02;
@@ -52,9 +49,10 @@ impl Viewer {
     }
 
     fn moving_at(&self, moment: u64) -> bool {
-        let recent =
-            self.reloads.iter().filter(|(at, _)| *at <= moment && moment - at < ALIVE_MS + MOVING_MS);
-        recent.map(|(_, server)| server).collect::<BTreeSet<_>>().len() > 1
+        self.reloads.windows(2).any(|pair| {
+            let [(_, before), (at, server)] = pair else { return false };
+            server != before && *at <= moment && moment - at < MOVING_MS
+        })
     }
 }
 
@@ -147,6 +145,6 @@ mod tests {
         assert_eq!(stays.bounds("eu", 16_900), (0, 2));
         assert_eq!(stays.bounds("eu", 20_000), (0, 0));
         let moves = truth(&[(10_000, "primary"), (12_000, "relay")]);
-        assert_eq!(moves.bounds("eu", 12_500), (0, 3));
+        assert_eq!([11_900, 12_000, 14_900, 15_000].map(|at| moves.bounds("eu", at).1), [2, 3, 3, 2]);
     }
 }

@@ -35,6 +35,8 @@ impl Census {
 
     /// Lets sessions begin and end, and counts.
     pub fn sweep(&self, now: Time) {
+        // Before adding up: who leaves meanwhile is told by the next sweep.
+        let has_left = self.has_left.swap(false, Relaxed);
         let lines = self.lines.pin();
         for record in lines.values().filter_map(|line| line.keeps_alive()) {
             record.seen(now);
@@ -44,6 +46,9 @@ impl Census {
         self.reloaders.pin().retain(|_, record| record.is_alive(now));
         self.forget_oldest_departed();
         self.publish(tallies);
+        if has_left || !self.arrived.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            self.moves.notify_one();
+        }
     }
 
     fn sweep_records(&self, now: Time) -> Tallies {

@@ -5,6 +5,7 @@ use std::{
     sync::Weak,
 };
 
+use futures::FutureExt as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -168,6 +169,29 @@ fn who_was_given_to_another_server_is_reported_when_he_begins_to_count() {
     assert_eq!(census.take_arrived(), []);
     census.sweep(at(2_000));
     assert_eq!(census.take_arrived(), [viewer.id]);
+}
+
+#[test]
+fn a_move_is_told_once_by_the_sweep_that_has_added_it_up() {
+    let (source, destination, viewer) = (census(), census(), session("a", Class::Steers));
+    let tells = |census: &Census, ms| {
+        census.sweep(at(ms));
+        census.moves().now_or_never().is_some()
+    };
+    asks(&source, &viewer, "v0", 0).unwrap();
+    assert!(!tells(&source, 2_000), "it was given to this server");
+
+    let moving = Session { server: ServerId::of_relay("127.0.0.9").unwrap(), ..viewer.clone() };
+    asks(&destination, &moving, "v0", 3_000).unwrap();
+    assert!(!tells(&destination, 4_000), "it may be a probe");
+    assert!(tells(&destination, 5_000), "it has come");
+    assert_eq!(destination.take_arrived(), std::slice::from_ref(&viewer.id));
+    assert!(!tells(&destination, 5_100), "once");
+
+    source.moved(std::slice::from_ref(&viewer.id), at(5_000));
+    assert!(source.moves().now_or_never().is_none(), "its tallies still have it");
+    assert!(tells(&source, 5_100) && source.tallies().is_empty(), "it has gone");
+    assert!(!tells(&source, 5_200), "once");
 }
 
 #[test]

@@ -44,6 +44,10 @@ impl<F: Feed> Witness for Site<F> {
         self.feed.streams().into_iter().map(state).collect()
     }
 
+    async fn moves(&self) {
+        self.census.moves().await;
+    }
+
     fn moved(&self, sessions: &[SessionId]) {
         self.census.moved(sessions, self.clock.now());
     }

@@ -77,6 +77,9 @@ pub trait Witness: Send + Sync + 'static {
     /// The streams that it holds.
     fn streams(&self) -> Vec<StreamState>;
 
+    /// Ready when sessions have moved here or away since this was last ready, and the account says so.
+    fn moves(&self) -> impl Future<Output = ()> + Send;
+
     /// These sessions began to count elsewhere: stop to count them, unless they ask again.
     fn moved(&self, sessions: &[SessionId]);
 }

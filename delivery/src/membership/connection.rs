@@ -110,6 +110,7 @@ impl<W: Witness> Connection<'_, W> {
                     Err(status) => return status.into(),
                 },
                 _ = attached.ticks.tick() => self.report(&attached),
+                () = self.witness.moves() => self.report(&attached),
                 // The board outlives this borrow of it, so the watch cannot be closed.
                 _ = changes.changed() => self.report(&attached),
             }

@@ -9,7 +9,12 @@ use std::{
 use policy::{Phase, Region, SessionId, routing::Kind};
 use proto::v1::{self, attach_request, attach_response, fleet_server};
 use service::BackoffConfig;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -117,6 +122,7 @@ impl TestManager {
 #[derive(Default)]
 struct Quiet {
     moved: Mutex<Vec<SessionId>>,
+    moves: Notify,
 }
 
 impl Witness for Quiet {
@@ -126,6 +132,10 @@ impl Witness for Quiet {
 
     fn streams(&self) -> Vec<StreamState> {
         Vec::new()
+    }
+
+    async fn moves(&self) {
+        self.moves.notified().await;
     }
 
     fn moved(&self, sessions: &[SessionId]) {
@@ -207,6 +217,25 @@ async fn a_server_says_who_it_is_then_follows_and_reports() {
 
     server.board.change(|situation| situation.phase = Phase::Warming);
     visit.hears_report(|report| report.phase() == v1::Phase::Warming).await;
+}
+
+#[tokio::test]
+async fn a_move_is_reported_at_once() {
+    let (mut manager, server) = both().await;
+    let mut visit = manager.visit().await;
+    let an_hour = Duration::from_secs(3_600);
+    visit
+        .says(attach_response::Message::Directive(v1::Directive {
+            generation: 1,
+            phase: v1::Phase::Standby.into(),
+            report_interval_ms: u32::try_from(an_hour.as_millis()).unwrap(),
+            ..Default::default()
+        }))
+        .await;
+    visit.hears_hello().await;
+    visit.hears_report(|_| true).await;
+    server.witness.moves.notify_one();
+    visit.hears_report(|_| true).await;
 }
 
 #[tokio::test]

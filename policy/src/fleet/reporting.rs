@@ -19,7 +19,7 @@ impl Fleet {
         }
         let now = self.now;
         let Some(server) = self.servers.get_mut(id) else { return };
-        let growth = server.hear(&report, now);
+        let growth = server.hear(&report, self.settings.report_interval, now);
         let back = server.phase == Phase::Lost;
         if back {
             server.resume();

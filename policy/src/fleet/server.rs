@@ -49,7 +49,7 @@ pub struct Server {
     pub directive: Option<Arc<Directive>>,
     /// Generation of the directive that it follows.
     pub applied_generation: u64,
-    /// Bits a second that it sends to viewers, between its last two reports.
+    /// Bits a second that it sends to viewers, over the last report interval or so.
     pub egress_bits_per_second: u64,
     /// Whether its source or upstream answers.
     pub upstream_healthy: bool,
@@ -66,7 +66,8 @@ pub struct Server {
     pub(crate) directed: Option<u64>,
     /// Viewers told to leave, as of the last step.
     pub(crate) told: u64,
-    totals: Totals,
+    totals: Option<Totals>,
+    egress: Option<Egress>,
 }
 
 /// A server's stream, open or ended.
@@ -83,12 +84,17 @@ pub(crate) struct Attachment {
 }
 
 /// The last of the counters that only grow.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Totals {
-    at: Option<Time>,
     opened: u64,
     departed: u64,
-    egress_bytes: u64,
+}
+
+/// What it had sent, and when: where its rate is measured from.
+#[derive(Debug, Clone, Copy)]
+struct Egress {
+    at: Time,
+    bytes: u64,
 }
 
 /// Growth between two reports.
@@ -132,7 +138,8 @@ impl Server {
             came_from: None,
             directed: None,
             told: 0,
-            totals: Totals::default(),
+            totals: None,
+            egress: None,
         }
     }
 
@@ -158,7 +165,7 @@ impl Server {
         if restarted {
             self.viewers.clear();
             self.redirected.clear();
-            self.totals = Totals::default();
+            (self.totals, self.egress) = (None, None);
             self.counters = Arc::default();
             self.told = 0;
             self.applied_generation = 0;
@@ -186,8 +193,9 @@ impl Server {
         self.exited = false;
     }
 
-    /// Takes in a report; what has grown since the one before.
-    pub(crate) fn hear(&mut self, report: &Report, now: Time) -> Growth {
+    /// Takes in a report; what has grown since the one before. Reports come every `interval`, and between that when viewers
+    /// move.
+    pub(crate) fn hear(&mut self, report: &Report, interval: Duration, now: Time) -> Growth {
         if let Some(attachment) = &mut self.attachment {
             attachment.heard = now;
             attachment.reported = true;
@@ -205,26 +213,34 @@ impl Server {
         self.upstream_healthy = report.upstream_healthy;
         self.quiet = report.quiet;
         self.streams.clone_from(&report.streams);
-        self.count(report, now)
+        self.measure(Egress { at: now, bytes: report.egress_bytes_total }, interval / 2);
+        self.count(report)
     }
 
-    fn count(&mut self, report: &Report, now: Time) -> Growth {
-        let before = self.totals;
-        self.totals = Totals {
-            at: Some(now),
-            opened: report.opened_total,
-            departed: report.departed_total,
-            egress_bytes: report.egress_bytes_total,
+    /// Measures what it sends, over no less than `shortest`: over an instant a rate says nothing.
+    fn measure(&mut self, egress: Egress, shortest: Duration) {
+        let Some(before) = self.egress else {
+            self.egress = Some(egress);
+            return;
         };
-        let Some(at) = before.at else {
-            // The first report of an attachment brings the whole past of its process: none of it was placed by us.
-            return Growth { opened: 0, departed: 0 };
-        };
-        let ms = u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX);
-        let sent = report.egress_bytes_total.saturating_sub(before.egress_bytes);
+        let elapsed = egress.at.since(before.at);
+        if elapsed < shortest {
+            return;
+        }
+        let sent = egress.bytes.saturating_sub(before.bytes);
+        let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         if let Some(rate) = sent.saturating_mul(8).saturating_mul(1000).checked_div(ms) {
             self.egress_bits_per_second = rate;
         }
+        self.egress = Some(egress);
+    }
+
+    fn count(&mut self, report: &Report) -> Growth {
+        let totals = Totals { opened: report.opened_total, departed: report.departed_total };
+        let Some(before) = self.totals.replace(totals) else {
+            // The first report of an attachment brings the whole past of its process: none of it was placed by us.
+            return Growth { opened: 0, departed: 0 };
+        };
         let grown = |total: u64, last: u64| u32::try_from(total.saturating_sub(last)).unwrap_or(u32::MAX);
         Growth {
             opened: grown(report.opened_total, before.opened),
