@@ -97,6 +97,16 @@ pub struct ByteRange {
     pub length: u64,
 }
 
+impl ByteRange {
+    /// A range that has a first and a last byte.
+    fn new(offset: u64, length: u64) -> Result<Self, Problem> {
+        if length == 0 || offset.checked_add(length).is_none() {
+            return Err("a byte range that is empty or ends beyond what can be counted".into());
+        }
+        Ok(Self { offset, length })
+    }
+}
+
 impl MediaSegment {
     /// How the media is packed: by the address, else by whether there is an initialization section.
     #[must_use]
@@ -270,7 +280,7 @@ impl<'a> Parser<'a> {
         };
         let offset =
             offset.or_else(previous).ok_or("a byte range without an offset that continues no other")?;
-        Ok(ByteRange { offset, length })
+        ByteRange::new(offset, length)
     }
 
     fn key(&self, line: &Line<'_>) -> Result<Attributes, Problem> {
@@ -286,7 +296,8 @@ impl<'a> Parser<'a> {
         let map = attributes(line)?;
         let uri = resolve(self.base, map.value("URI").ok_or("EXT-X-MAP has no URI")?)?;
         let byte_range = map.value("BYTERANGE").map(byte_range).transpose()?;
-        let byte_range = byte_range.map(|(length, offset)| ByteRange { offset: offset.unwrap_or(0), length });
+        let byte_range = byte_range.map(|(length, offset)| ByteRange::new(offset.unwrap_or(0), length));
+        let byte_range = byte_range.transpose()?;
         Ok(MapSource { source: Source { uri, byte_range }, keys: self.keys.clone() })
     }
 
