@@ -38,10 +38,10 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// A stream that begins at `now_unix_s`, seconds since the Unix epoch.
+    /// A stream that begins at `now_unix_ms`, milliseconds since the Unix epoch.
     #[must_use]
-    pub fn starting_at(now_unix_s: u64) -> Self {
-        Self { numbering: Numbering::starting_at(now_unix_s), timeline: Timeline::default() }
+    pub fn starting_at(now_unix_ms: u64) -> Self {
+        Self { numbering: Numbering::starting_at(now_unix_ms), timeline: Timeline::default() }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The primary's own numbers for the segments of a stream: one offset to the upstream's, for all renditions.
 //!
 //! An upstream's numbers go back when its encoder starts again, and start at any value. Ours only grow, so that a URL never changes
-//! what it names: the first is the Unix time in seconds, each next one is one more. As long as segments last a second or
-//! more, numbers stay behind the clock, so after the primary's own restart they go on above all that it ever gave, with
-//! nothing to remember.
+//! what it names: the first is the time in quarters of a second, each next one is one more. As long as segments last longer
+//! than that, numbers stay behind the clock, so after the primary's own restart they go on above all that it ever gave, with
+//! nothing to remember. Whole seconds were too coarse: a stream begins with several segments at once, and some have segments
+//! of a second, so that one that was started again at once would repeat numbers. The time counts from 2026, because some
+//! players keep a number in 31 bits: these last until 2043.
 //!
 //! All renditions share an offset, because players take equal numbers of two renditions for the same moment. A rendition whose
 //! upstream numbers have nothing to do with the others' gets an offset of its own.
@@ -25,19 +27,29 @@ const OVERLAP: u64 = 3;
 /// Discontinuities that are remembered: more than there are in the time that renditions can be apart.
 const MAX_DISCONTINUITIES: usize = 64;
 
-/// From when discontinuities are counted: 2026-01-01T00:00:00Z, as Unix time in seconds.
-const DISCONTINUITY_EPOCH_UNIX_S: u64 = 1_767_225_600;
+/// From when numbers count: 2026-01-01T00:00:00Z, as Unix time in milliseconds.
+const EPOCH_UNIX_MS: u64 = 1_767_225_600_000;
+
+/// What one segment is given of the clock: a quarter of a second. What a stream begins with, three segments, is three quarters
+/// of a second ahead of it, and no program is started again sooner.
+const SEGMENT_PACE_MS: u64 = 250;
 
 /// What one discontinuity is given of the clock: ten minutes. Sources with more of them than that on average outrun the clock,
 /// and a stream that starts again within it repeats a count; both do no harm, because segment numbers go on.
-const DISCONTINUITY_PACE_S: u64 = 600;
+const DISCONTINUITY_PACE_MS: u64 = 600_000;
 
-/// The discontinuity sequence number that a stream begins with at `now_unix_s`, so that it grows over our restart with nothing
+/// The media sequence number that a stream begins with at `now_unix_ms` (RFC 8216bis 4.4.3.2).
+#[must_use]
+pub fn first_sequence(now_unix_ms: u64) -> u64 {
+    now_unix_ms.saturating_sub(EPOCH_UNIX_MS) / SEGMENT_PACE_MS
+}
+
+/// The discontinuity sequence number that a stream begins with at `now_unix_ms`, so that it grows over our restart with nothing
 /// to remember (RFC 8216bis 4.4.3.3). It must stay small: hls.js 1.7.4 keeps an array by it and walks that from 0 at every
 /// reload, which for the Unix time itself takes it a minute.
 #[must_use]
-pub fn first_discontinuity_sequence(now_unix_s: u64) -> u64 {
-    now_unix_s.saturating_sub(DISCONTINUITY_EPOCH_UNIX_S) / DISCONTINUITY_PACE_S
+pub fn first_discontinuity_sequence(now_unix_ms: u64) -> u64 {
+    now_unix_ms.saturating_sub(EPOCH_UNIX_MS) / DISCONTINUITY_PACE_MS
 }
 
 /// What players know a segment by, within its rendition.
@@ -70,11 +82,13 @@ pub struct Offset {
 }
 
 impl Numbering {
-    /// The numbers of a stream that begins at `now_unix_s`, seconds since the Unix epoch.
+    /// The numbers of a stream that begins at `now_unix_ms`, milliseconds since the Unix epoch.
     #[must_use]
-    pub fn starting_at(now_unix_s: u64) -> Self {
-        let discontinuity_sequence = first_discontinuity_sequence(now_unix_s);
-        let first = Position { sequence: now_unix_s, discontinuity_sequence };
+    pub fn starting_at(now_unix_ms: u64) -> Self {
+        let first = Position {
+            sequence: first_sequence(now_unix_ms),
+            discontinuity_sequence: first_discontinuity_sequence(now_unix_ms),
+        };
         Self { first, newest: first, offsets: VecDeque::new(), discontinuities: BTreeMap::new() }
     }
 
@@ -169,7 +183,9 @@ fn shifted(from: u64, to: u64, value: u64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const NOW: u64 = 1_795_176_000;
+    const NOW_MS: u64 = 1_795_176_000_000;
+    /// What begins at that time.
+    const NOW: u64 = 111_801_600;
     const COUNT: u64 = 46_584;
 
     fn at(sequence: u64) -> Position {
@@ -178,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_first_number_is_the_time_and_renditions_share_the_offset() {
-        let mut numbering = Numbering::starting_at(NOW);
+        let mut numbering = Numbering::starting_at(NOW_MS);
         let one = numbering.join(at(40));
         assert_eq!(one.number(40), Some(NOW));
         assert_eq!(numbering.join(at(41)), one);
@@ -187,7 +203,7 @@ mod tests {
 
     #[test]
     fn renditions_with_other_counts_get_their_own_offset() {
-        let mut numbering = Numbering::starting_at(NOW);
+        let mut numbering = Numbering::starting_at(NOW_MS);
         let video = numbering.join(at(40));
         let audio = numbering.join(at(9_000_000_000));
         assert_eq!(audio.number(9_000_000_000), Some(NOW));
@@ -199,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_rendition_that_comes_back_late_is_in_step_with_the_others() {
-        let mut numbering = Numbering::starting_at(NOW);
+        let mut numbering = Numbering::starting_at(NOW_MS);
         let one = numbering.join(at(0));
         numbering.gave(at(NOW + 5000));
         assert_eq!(numbering.join(at(4990)), one);
@@ -207,7 +223,7 @@ mod tests {
 
     #[test]
     fn numbers_go_on_through_a_restart_that_the_renditions_notice_one_after_another() {
-        let mut numbering = Numbering::starting_at(NOW);
+        let mut numbering = Numbering::starting_at(NOW_MS);
         let before = numbering.join(at(700));
         numbering.gave(Position { sequence: NOW + 30, discontinuity_sequence: COUNT + 2 });
         let one = numbering.restart(before, NOW + 30, at(0));
@@ -219,16 +235,23 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stay_behind_the_clock_and_within_31_bits() {
+        assert_eq!((first_sequence(NOW_MS), first_sequence(NOW_MS + 250)), (NOW, NOW + 1));
+        let in_ten_years = NOW_MS + 10 * 365 * 24 * 3_600_000;
+        assert!(first_sequence(in_ten_years) < 1 << 31);
+    }
+
+    #[test]
     fn counts_of_discontinuities_grow_with_the_clock_and_stay_small() {
-        assert_eq!(first_discontinuity_sequence(NOW), COUNT);
-        assert!(first_discontinuity_sequence(NOW + 600) > COUNT);
-        let in_ten_years = NOW + 10 * 365 * 24 * 3600;
+        assert_eq!(first_discontinuity_sequence(NOW_MS), COUNT);
+        assert!(first_discontinuity_sequence(NOW_MS + 600_000) > COUNT);
+        let in_ten_years = NOW_MS + 10 * 365 * 24 * 3_600_000;
         assert!(first_discontinuity_sequence(in_ten_years) < 1_000_000);
     }
 
     #[test]
     fn first_lists_on_both_sides_of_a_discontinuity_agree_on_the_count() {
-        let mut numbering = Numbering::starting_at(NOW);
+        let mut numbering = Numbering::starting_at(NOW_MS);
         let one = numbering.join(Position { sequence: 10, discontinuity_sequence: 7 });
         assert_eq!(one.discontinuity_sequence(7), COUNT);
         assert_eq!(one.discontinuity_sequence(8), COUNT + 1);

@@ -7,10 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const NOW_S: u64 = 1_795_176_000;
+const NOW_MS: u64 = 1_795_176_000_000;
+
+/// The number that a stream begins with at that time.
+const FIRST: u64 = 111_801_600;
 
 fn now(after_s: u64) -> Date {
-    Date::from_unix_ms((NOW_S + after_s) * 1000)
+    Date::from_unix_ms(NOW_MS + after_s * 1000)
 }
 
 fn parse(text: &str) -> MediaPlaylist {
@@ -34,10 +37,10 @@ fn render(ingest: &Ingest) -> String {
 
 #[test]
 fn a_live_stream_begins_with_its_newest_segments_at_the_time_of_day() {
-    let mut shared = Shared::starting_at(NOW_S);
+    let mut shared = Shared::starting_at(NOW_MS);
     let mut ingest = Ingest::new(6);
     let change = ingest.take(&list("a", 70..80), &mut shared, now(0));
-    assert_eq!(names_of(&change), ["1795176000.ts", "1795176001.ts", "1795176002.ts"]);
+    assert_eq!(names_of(&change), ["111801600.ts", "111801601.ts", "111801602.ts"]);
     assert_eq!(change.objects[0].source.uri.path(), "/live/v0/a77.ts");
     assert!(change.changed && !change.restarted && change.left.is_empty());
     assert_eq!(change.reload_after, Some(Duration::from_secs(2)));
@@ -46,32 +49,32 @@ fn a_live_stream_begins_with_its_newest_segments_at_the_time_of_day() {
 
 #[test]
 fn what_is_new_is_listed_and_what_is_old_leaves() {
-    let mut shared = Shared::starting_at(NOW_S);
+    let mut shared = Shared::starting_at(NOW_MS);
     let mut ingest = Ingest::new(3);
     ingest.take(&list("a", 0..3), &mut shared, now(0));
     let same = ingest.take(&list("a", 0..3), &mut shared, now(2));
     assert!(!same.changed && same.objects.is_empty());
     assert_eq!(same.reload_after, Some(Duration::from_secs(1)));
     let change = ingest.take(&list("a", 1..5), &mut shared, now(4));
-    assert_eq!(names_of(&change), ["1795176003.ts", "1795176004.ts"]);
-    assert_eq!(change.left, ["1795176000.ts", "1795176001.ts"]);
-    assert_eq!(ingest.window().unwrap().listed(), Some(NOW_S + 2..=NOW_S + 4));
+    assert_eq!(names_of(&change), ["111801603.ts", "111801604.ts"]);
+    assert_eq!(change.left, ["111801600.ts", "111801601.ts"]);
+    assert_eq!(ingest.window().unwrap().listed(), Some(FIRST + 2..=FIRST + 4));
 }
 
 #[test]
 fn a_hole_is_listed_as_gaps_and_everything_after_it_keeps_its_number() {
-    let mut shared = Shared::starting_at(NOW_S);
+    let mut shared = Shared::starting_at(NOW_MS);
     let mut ingest = Ingest::new(6);
     ingest.take(&list("a", 0..3), &mut shared, now(0));
     let change = ingest.take(&list("a", 5..7), &mut shared, now(8));
     assert_eq!((change.missed, change.restarted), (2, false));
-    assert_eq!(names_of(&change), ["1795176005.ts", "1795176006.ts"]);
+    assert_eq!(names_of(&change), ["111801605.ts", "111801606.ts"]);
     assert_eq!(render(&ingest).matches("#EXT-X-GAP\n").count(), 2);
 }
 
 #[test]
 fn a_rendition_that_was_long_away_is_back_in_step_with_the_others() {
-    let mut shared = Shared::starting_at(NOW_S);
+    let mut shared = Shared::starting_at(NOW_MS);
     let (mut low, mut high) = (Ingest::new(6), Ingest::new(6));
     for newest in 3..50 {
         low.take(&list("a", newest - 3..newest), &mut shared, now(2 * newest));
@@ -85,7 +88,7 @@ fn a_rendition_that_was_long_away_is_back_in_step_with_the_others() {
     let tail =
         |ingest: &Ingest| render(ingest).split_once("#EXT-X-DISCONTINUITY-SEQUENCE").unwrap().1.to_owned();
     assert_eq!(tail(&low), tail(&high));
-    assert_eq!(high.window().unwrap().listed(), Some(NOW_S + 97..=NOW_S + 99));
+    assert_eq!(high.window().unwrap().listed(), Some(FIRST + 97..=FIRST + 99));
 }
 
 #[test]
@@ -93,20 +96,20 @@ fn an_initialization_section_written_over_by_a_new_encoder_gets_a_new_number() {
     let fmp4 = |run: &str, first: u64| {
         parse(&format!("#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:2,\n{run}.m4s\n"))
     };
-    let mut shared = Shared::starting_at(NOW_S);
+    let mut shared = Shared::starting_at(NOW_MS);
     let mut ingest = Ingest::new(6);
     let names = [("a", 50), ("b", 51), ("c", 0)].map(|(run, first)| {
         let change = ingest.take(&fmp4(run, first), &mut shared, now(0));
         change.objects.into_iter().map(|object| object.name).collect::<Vec<_>>()
     });
-    assert_eq!(names[0], ["init-1795176000.mp4", "1795176000.m4s"]);
-    assert_eq!(names[1], ["1795176001.m4s"]);
-    assert_eq!(names[2], ["init-1795176002.mp4", "1795176002.m4s"]);
+    assert_eq!(names[0], ["init-111801600.mp4", "111801600.m4s"]);
+    assert_eq!(names[1], ["111801601.m4s"]);
+    assert_eq!(names[2], ["init-111801602.mp4", "111801602.m4s"]);
 }
 
 #[test]
 fn an_encoder_that_starts_again_is_a_discontinuity_in_all_renditions_at_one_number() {
-    let mut shared = Shared::starting_at(NOW_S);
+    let mut shared = Shared::starting_at(NOW_MS);
     let (mut low, mut high) = (Ingest::new(6), Ingest::new(6));
     low.take(&list("a", 40..43), &mut shared, now(0));
     high.take(&list("a", 40..43), &mut shared, now(0));
@@ -118,7 +121,7 @@ fn an_encoder_that_starts_again_is_a_discontinuity_in_all_renditions_at_one_numb
         let segments = ingest.window().unwrap().segments();
         segments.filter(|s| s.discontinuity).map(|s| s.sequence).collect::<Vec<_>>()
     };
-    assert_eq!(numbers(&low), [NOW_S, NOW_S + 4]);
+    assert_eq!(numbers(&low), [FIRST, FIRST + 4]);
     assert_eq!(numbers(&high), numbers(&low));
     assert_eq!(low.window().unwrap().listed(), high.window().unwrap().listed());
     assert!(render(&high).contains("#EXT-X-GAP"), "the last segment before the restart was never seen");
@@ -127,17 +130,20 @@ fn an_encoder_that_starts_again_is_a_discontinuity_in_all_renditions_at_one_numb
 }
 
 #[test]
-fn numbers_go_on_above_all_given_when_the_primary_itself_starts_again() {
-    let mut shared = Shared::starting_at(NOW_S);
-    let mut ingest = Ingest::new(6);
-    for newest in 3..20 {
-        ingest.take(&list("a", newest - 3..newest), &mut shared, now(2 * newest));
+fn numbers_go_on_above_all_given_when_the_primary_itself_starts_again_however_soon() {
+    for (first_run_s, segment_s) in [(1, 2), (1, 1), (34, 2), (34, 1)] {
+        let mut shared = Shared::starting_at(NOW_MS);
+        let mut ingest = Ingest::new(6);
+        let newest = 3 + first_run_s / segment_s;
+        for newest in 3..=newest {
+            ingest.take(&list("a", newest - 3..newest), &mut shared, now(newest * segment_s));
+        }
+        let given = *ingest.window().unwrap().listed().unwrap().end();
+        let mut shared = Shared::starting_at(NOW_MS + first_run_s * 1000);
+        let mut again = Ingest::new(6);
+        again.take(&list("a", newest - 3..newest), &mut shared, now(first_run_s));
+        assert!(*again.window().unwrap().listed().unwrap().start() > given);
     }
-    let given = *ingest.window().unwrap().listed().unwrap().end();
-    let mut shared = Shared::starting_at(NOW_S + 34);
-    let mut again = Ingest::new(6);
-    again.take(&list("a", 16..20), &mut shared, now(34));
-    assert!(*again.window().unwrap().listed().unwrap().start() > given);
 }
 
 #[test]
@@ -145,7 +151,7 @@ fn a_vod_is_listed_whole_under_its_own_numbers_and_never_asked_for_again() {
     let segments: String = (0..9).map(|n| format!("#EXTINF:2.0,\nv{n}.ts\n")).collect();
     let playlist = parse(&format!("#EXT-X-PLAYLIST-TYPE:VOD\n{segments}#EXT-X-ENDLIST\n"));
     let mut ingest = Ingest::new(3);
-    let change = ingest.take(&playlist, &mut Shared::starting_at(NOW_S), now(0));
+    let change = ingest.take(&playlist, &mut Shared::starting_at(NOW_MS), now(0));
     assert_eq!((change.objects.len(), change.reload_after), (9, None));
     let text = render(&ingest);
     assert!(text.contains("#EXT-X-PLAYLIST-TYPE:VOD\n") && text.ends_with("8.ts\n#EXT-X-ENDLIST\n"));
@@ -154,7 +160,7 @@ fn a_vod_is_listed_whole_under_its_own_numbers_and_never_asked_for_again() {
 
 #[test]
 fn a_stream_that_ended_goes_on_when_its_encoder_is_started_again() {
-    let mut shared = Shared::starting_at(NOW_S);
+    let mut shared = Shared::starting_at(NOW_MS);
     let mut ingest = Ingest::new(6);
     ingest.take(&list("a", 0..3), &mut shared, now(0));
     let mut end = list("a", 0..3);
@@ -185,7 +191,7 @@ ad.mp4
 
 #[test]
 fn keys_maps_ranges_dates_and_foreign_tags_pass_through_under_our_numbers() {
-    let mut shared = Shared::starting_at(NOW_S);
+    let mut shared = Shared::starting_at(NOW_MS);
     let mut ingest = Ingest::new(6);
     let change = ingest.take(&parse(RICH), &mut shared, now(0));
     insta::assert_snapshot!(render(&ingest));
@@ -196,7 +202,7 @@ fn keys_maps_ranges_dates_and_foreign_tags_pass_through_under_our_numbers() {
     insta::assert_snapshot!(objects.collect::<String>());
     let more = format!("{RICH}#EXT-X-DATERANGE:ID=\"ad\"\n#EXTINF:2.0,\n#EXT-X-BYTERANGE:9@5710\nad.mp4\n");
     let change = ingest.take(&parse(&more), &mut shared, now(2));
-    assert_eq!(names_of(&change), ["1795176003.m4s"], "the map is known");
+    assert_eq!(names_of(&change), ["111801603.m4s"], "the map is known");
     let last = ingest.window().unwrap().segments().last().unwrap().clone();
     assert_eq!(last.tags, ["#EXT-X-DATERANGE:ID=\"ad\""], "and so is the first date range");
     assert_eq!(last.program_date_time.unwrap().to_string(), "2026-11-20T14:00:05.960Z");
@@ -222,7 +228,7 @@ fn events() -> impl Strategy<Value = Vec<(usize, Event)>> {
 proptest! {
     #[test]
     fn whatever_an_upstream_does_numbers_only_grow_and_never_change_what_they_name(events in events()) {
-        let mut shared = Shared::starting_at(NOW_S);
+        let mut shared = Shared::starting_at(NOW_MS);
         let mut renditions = [Ingest::new(5), Ingest::new(5)];
         let mut seen: [BTreeMap<u64, (bool, u64)>; 2] = Default::default();
         let mut sources: [BTreeMap<String, Source>; 2] = Default::default();
@@ -258,7 +264,7 @@ proptest! {
     /// Each encoder counts from below the one before it, so that no list can be taken for the continuation of another's.
     #[test]
     fn equal_numbers_are_equal_moments_in_all_renditions(events in events()) {
-        let mut shared = Shared::starting_at(NOW_S);
+        let mut shared = Shared::starting_at(NOW_MS);
         let mut renditions = [Ingest::new(5), Ingest::new(5), Ingest::new(5)];
         let mut named: BTreeMap<String, String> = BTreeMap::new();
         let (mut run, mut newest) = (0, 200_000);

@@ -11,7 +11,7 @@ use delivery::object::{Fetch, FetchError, Fetched, Key};
 use hls::{
     Container, Date, Keys, LiveWindow, Rendition, Rung, Template,
     mp4::{self, Timescales},
-    numbering::first_discontinuity_sequence,
+    numbering::{first_discontinuity_sequence, first_sequence},
     url::Kind,
     window::{Extent, Map, Segment, Settings},
 };
@@ -31,8 +31,10 @@ const WINDOW: usize = 10;
 /// The card since a start of the primary. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TestCard {
-    /// The number of the first segment, which is also the Unix time of the start in seconds.
+    /// The number of the first segment.
     first: u64,
+    /// The count of discontinuities that the stream begins with.
+    discontinuity_sequence: u64,
     /// The two-second slot of wall time that the first segment fills, counted from the epoch.
     first_slot: u64,
     /// A moment on both clocks; the wall clock may be set later without the stream jumping.
@@ -49,7 +51,13 @@ impl TestCard {
     fn started(now: Instant, unix: Duration) -> Self {
         let slot = unix.as_secs() / SEGMENT.as_secs();
         let first_slot = slot.saturating_sub(FIRST_WINDOW);
-        Self { first: unix.as_secs(), first_slot, epoch: (now, unix) }
+        let unix_ms = u64::try_from(unix.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            first: first_sequence(unix_ms),
+            discontinuity_sequence: first_discontinuity_sequence(unix_ms),
+            first_slot,
+            epoch: (now, unix),
+        }
     }
 
     pub(crate) fn template() -> Template {
@@ -93,7 +101,7 @@ impl TestCard {
             extent: Extent::Live { limit: WINDOW },
             target_duration_s: SEGMENT.as_secs(),
             independent_segments: true,
-            discontinuity_sequence: first_discontinuity_sequence(self.first),
+            discontinuity_sequence: self.discontinuity_sequence,
         }
     }
 
@@ -116,6 +124,13 @@ impl TestCard {
     fn due(&self, sequence: u64) -> Instant {
         let end = Duration::from_secs(SEGMENT.as_secs() * (self.slot(sequence) + 1));
         self.epoch.0 + end.saturating_sub(self.epoch.1)
+    }
+
+    /// Whether there is such a segment by `now`: anybody may ask for any number.
+    fn has(&self, sequence: u64, now: Instant) -> bool {
+        let unix = self.epoch.1 + now.saturating_duration_since(self.epoch.0);
+        let complete = (unix.as_secs() / SEGMENT.as_secs()).saturating_sub(self.first_slot);
+        (self.first..self.first + complete).contains(&sequence)
     }
 
     fn slot(&self, sequence: u64) -> u64 {
@@ -146,7 +161,7 @@ impl Fetch for TestCard {
                 Ok(Fetched::whole(Bytes::from_static(rung.init)))
             }
             Kind::Segment { sequence, container: Container::Mp4, .. }
-                if sequence >= self.first && self.due(sequence) <= Instant::now() =>
+                if self.has(sequence, Instant::now()) =>
             {
                 Ok(Fetched::whole(self.media(rung, sequence)))
             }
@@ -218,10 +233,11 @@ mod tests {
     #[test]
     fn numbers_begin_with_the_time_of_the_start_and_grow_over_a_restart() {
         let first = card();
-        assert_eq!(first.first, START.as_secs());
-        let later = Duration::from_secs(20);
-        let newest = first.first + FIRST_WINDOW + later.as_secs() / SEGMENT.as_secs();
-        assert!(TestCard::started(Instant::now(), START + later).first > newest);
+        assert_eq!(first.first, 111_824_886, "quarters of a second since 2026");
+        for later in [1, 3, 20].map(Duration::from_secs) {
+            let newest = first.first + FIRST_WINDOW - 1 + later.as_secs().div_ceil(SEGMENT.as_secs());
+            assert!(TestCard::started(Instant::now(), START + later).first > newest, "{later:?}");
+        }
         assert!(card().segment(first.first).discontinuity);
         assert!(!card().segment(first.first + 1).discontinuity);
     }
@@ -261,6 +277,8 @@ mod tests {
         for gone in [
             format!("/live/360p/{}.m4s", card.first - 1),
             format!("/live/360p/{}.m4s", card.first + FIRST_WINDOW),
+            format!("/live/360p/{}.m4s", u64::MAX),
+            format!("/live/360p/{}.m4s", u64::MAX / 2),
             format!("/live/1080p/{}.m4s", card.first),
             format!("/live/360p/{}.ts", card.first),
             "/live/360p/init-1.mp4".to_owned(),

@@ -8,10 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use delivery::{
-    clock::unix_now,
-    object::{Key, Store},
-};
+use delivery::object::{Key, Store};
 use hls::{
     Date, MediaPlaylist, Rendition, Resource, Template,
     ingest::{Change, Ingest, Shared},
@@ -55,7 +52,7 @@ impl<'a> Intake<'a> {
         Self {
             ends,
             template,
-            shared: Shared::starting_at(unix_now()),
+            shared: Shared::starting_at(unix_ms()),
             untried: renditions.iter().cloned().collect(),
             unwell: renditions.iter().cloned().collect(),
             rails: renditions.into_iter().map(|rendition| (rendition, rail())).collect(),
@@ -147,6 +144,10 @@ fn key(stream: &StreamName, rendition: &Rendition, name: &str) -> Key {
 }
 
 fn now() -> Date {
+    Date::from_unix_ms(unix_ms())
+}
+
+fn unix_ms() -> u64 {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Date::from_unix_ms(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
+    u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)
 }
