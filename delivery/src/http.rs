@@ -39,6 +39,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use policy::{Phase, session::Keys};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -181,7 +182,9 @@ impl<F: Feed> Site<F> {
         match resource.kind {
             Kind::Multivariant => self.multivariant(request, resource.stream).await,
             Kind::Playlist { rendition } => self.playlist(request, resource.stream, rendition, caller).await,
-            Kind::Segment { .. } | Kind::Init { .. } => self.media(resource, request.headers(), caller).await,
+            Kind::Segment { .. } | Kind::Init { .. } => {
+                self.media(resource, (request.method(), request.headers()), caller).await
+            }
         }
     }
 
@@ -210,7 +213,8 @@ impl<F: Feed> Site<F> {
             return Err(Refusal::NoSuchPath(known));
         };
         let (parts, body) = request.into_parts();
-        let body = Limited::new(body, self.config.max_body_bytes).collect().await;
+        let body = Limited::new(body, self.config.max_body_bytes).collect();
+        let body = timeout(self.config.idle_timeout, body).await.map_err(|_| Refusal::LateBody)?;
         let body = body.map_err(|_| Refusal::BadBody)?.to_bytes();
         Ok(answer::of_route(handler(Request::from_parts(parts, body)).await))
     }

@@ -15,7 +15,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use hls::{Rendition, Resource, Template, url::Kind};
+use hls::{Rendition, Resource, Rung, Template, url::Kind};
 use papaya::HashMap;
 use policy::{ServerId, StreamName};
 use tokio::time::timeout;
@@ -73,10 +73,11 @@ impl Upstream {
     }
 
     /// Asks for all that a first viewer of each stream would ask for: every playlist, and the newest segment of the lowest
-    /// rung. Leaves nothing running behind.
+    /// rung that there is. A rendition that the upstream itself cannot give keeps nobody from watching the others. Leaves
+    /// nothing running behind.
     ///
     /// # Errors
-    /// What is not there yet.
+    /// When a stream has no rung yet: why its lowest is not there.
     pub async fn warm(&self) -> Result<(), Error> {
         let situation = self.board.snapshot();
         if situation.streams.is_empty() {
@@ -85,19 +86,42 @@ impl Upstream {
         for name in &situation.streams {
             let stream = self.stream(name.as_str())?;
             let template = stream.ladder.value().await?;
-            let ladder = template.ladder();
-            for rendition in template.renditions() {
-                let listing = self.media(&stream.name, rendition).read(None).await?;
-                if listing.playlist.newest.is_none() {
-                    return Err(Error::NotReady(name.clone()));
-                }
-                let lowest = ladder.first().is_some_and(|lowest| lowest.rendition == *rendition);
-                if let Some(newest) = listing.newest().last().filter(|_| lowest) {
-                    self.store.open(newest).await?.read().await?;
+            let warm = self.warm_rung(&stream, &template.ladder()).await?;
+            for rendition in template.renditions().into_iter().filter(|rendition| **rendition != warm) {
+                if let Err(error) = self.listing(&stream, rendition).await {
+                    tracing::warn!(stream = %name, %rendition, %error, "the upstream does not have a rendition; going on without");
                 }
             }
         }
         Ok(())
+    }
+
+    /// Warms the lowest rung that lists a segment, and says which it is.
+    async fn warm_rung(&self, stream: &Pulled, ladder: &[Rung]) -> Result<Rendition, Error> {
+        let mut why_not_the_lowest = None;
+        for Rung { rendition, .. } in ladder {
+            match self.listing(stream, rendition).await {
+                Ok(listing) => {
+                    if let Some(newest) = listing.newest().last() {
+                        self.store.open(newest).await?.read().await?;
+                    }
+                    return Ok(rendition.clone());
+                }
+                Err(error) => {
+                    why_not_the_lowest.get_or_insert(error);
+                }
+            }
+        }
+        Err(why_not_the_lowest.unwrap_or_else(|| Error::NotReady(stream.name.clone())))
+    }
+
+    /// What a rendition lists, a segment at least.
+    async fn listing(&self, stream: &Pulled, rendition: &Rendition) -> Result<Listing, Error> {
+        let listing = self.media(&stream.name, rendition).read(None).await?;
+        if listing.playlist.newest.is_none() {
+            return Err(Error::NotReady(stream.name.clone()));
+        }
+        Ok(listing)
     }
 
     fn stream(&self, name: &str) -> Result<Arc<Pulled>, Error> {

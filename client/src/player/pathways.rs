@@ -155,14 +155,14 @@ impl Pathways {
         self.choose(now)
     }
 
-    /// Takes the first pathway in priority that is known and not shunned; stays where there is none but the current one.
+    /// Takes the first pathway in priority that is known and not shunned, else the one of them shunned longest. What the priority
+    /// does not name is not played (RFC 8216bis 7.2): nothing may run there. Stays where it names nothing that is known.
     fn choose(&mut self, now: Time) -> bool {
         self.shunned.retain(|_, until| *until > now);
-        let known = |id: &&String| self.ladders.contains_key(*id);
-        let healthy = self.priority.iter().filter(known).find(|id| !self.shunned.contains_key(*id));
-        let rest = || self.ladders.keys().find(|id| !self.shunned.contains_key(*id));
-        let longest_shunned = || self.ladders.keys().min_by_key(|id| self.shunned.get(*id));
-        let Some(next) = healthy.or_else(rest).or_else(longest_shunned).cloned() else { return false };
+        let known = || self.priority.iter().filter(|id| self.ladders.contains_key(*id));
+        let healthy = known().find(|id| !self.shunned.contains_key(*id));
+        let longest_shunned = || known().min_by_key(|id| self.shunned.get(*id));
+        let Some(next) = healthy.or_else(longest_shunned).cloned() else { return false };
         let moved = next != self.current;
         self.current = next;
         moved
@@ -245,6 +245,19 @@ mod tests {
             })
             .collect();
         assert_eq!(order, ["relay-3", "primary", "relay-2", "relay-3"]);
+    }
+
+    #[test]
+    fn a_clone_that_the_priority_does_not_name_is_never_played() {
+        let mut pathways = pathways();
+        pathways.answered(&manifest(&["primary"]), at(0));
+        assert!(!pathways.failed(at(1)));
+        assert_eq!(pathways.current(), "primary");
+        assert!(
+            pathways.answered(&manifest(&["relay-2", "primary"]), at(10)),
+            "and is not held against it later"
+        );
+        assert_eq!(pathways.current(), "relay-2");
     }
 
     #[test]

@@ -73,6 +73,9 @@ pub(super) enum Refusal {
     /// The body is larger than `http.max_body_bytes`, or broke off.
     #[error("the request's body is too large or incomplete")]
     BadBody,
+    /// The body did not come within `http.idle_timeout`.
+    #[error("the request's body did not come in time")]
+    LateBody,
 }
 
 /// What NotReady tells to wait: a target duration of most streams.
@@ -96,6 +99,7 @@ impl Refusal {
             | Self::Connections { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoToken => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::LateBody => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -121,8 +125,8 @@ impl Refusal {
         }
         match self {
             Self::Method => drop(headers.insert(header::ALLOW, METHODS)),
-            // Who is turned away should not keep a connection that others wait for.
-            Self::Connections { .. } => {
+            // Who is turned away should not keep a connection that others wait for; what is left of a body is no request.
+            Self::Connections { .. } | Self::LateBody => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}

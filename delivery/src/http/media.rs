@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hls::Resource;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 
 use super::{
     Caller, Site,
@@ -14,11 +14,11 @@ use super::{
 use crate::feed::{Error, Feed};
 
 impl<F: Feed> Site<F> {
-    /// Answers with an object or with the range asked for.
+    /// Answers with an object or with the range asked for, which only a GET can do (RFC 9110 14.2).
     pub(super) async fn media(
         &self,
         resource: &Resource<'_>,
-        headers: &HeaderMap,
+        (method, headers): (&Method, &HeaderMap),
         caller: &Caller,
     ) -> Result<Answer, Refusal> {
         if !caller.is_relay() {
@@ -31,7 +31,7 @@ impl<F: Feed> Site<F> {
         let object = self.feed.object(resource).await?;
         let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
         // What a range is conditional on, we never gave out: such a request is for the whole (RFC 9110 13.1.5).
-        let wanted = wanted.filter(|_| !headers.contains_key(header::IF_RANGE));
+        let wanted = wanted.filter(|_| method == Method::GET && !headers.contains_key(header::IF_RANGE));
         let Some(wanted) = wanted else {
             return Ok(media(resource.content_type(), Body::object(object.body(), line)));
         };

@@ -159,6 +159,16 @@ async fn before_a_directive_no_stream_is_said_not_to_exist() {
 }
 
 #[tokio::test]
+async fn a_rendition_that_the_upstream_lacks_keeps_no_relay_from_serving_the_others() {
+    for (lacking, warmed) in [("360p", "720p"), ("720p", "360p")] {
+        let origin = Origin::listing(Some(7)).await;
+        origin.lacks(lacking);
+        soon(relay_of(&origin).warm()).await.unwrap();
+        assert_eq!(origin.asked(&format!("/live/{warmed}/7.m4s")), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_relay_is_warm_when_every_rendition_lists_a_segment_and_the_lowest_can_be_had() {
     let origin = Origin::listing(None).await;
     let relay = relay_of(&origin);

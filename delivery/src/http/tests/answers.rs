@@ -76,6 +76,8 @@ async fn a_head_has_the_length_and_no_body() {
     let mut client = play.client().await;
     let media = client.ask(Request::head("/live/v0/1.m4s")).await;
     assert_eq!((header(&media, "content-length"), text(&media)), ("10", ""));
+    let part = client.ask(Request::head("/live/v0/1.m4s").header("range", "bytes=2-4")).await;
+    assert_eq!((part.status().as_u16(), header(&part, "content-length")), (200, "10"), "ranges are for GET");
     let list = client.ask(Request::head("/live/v0/live.m3u8")).await;
     assert_eq!(header(&list, "content-length"), LIST.len().to_string());
 }

@@ -118,6 +118,21 @@ async fn a_connection_that_asks_nothing_or_only_half_is_closed() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let http = Config { idle_timeout: Duration::from_millis(50), ..Config::default() };
+    let routes = super::super::Routes::default().with(http::Method::POST, "/.fleet/echo", async |request| {
+        http::Response::new(Request::into_body(request))
+    });
+    let play = Scene { http, routes, ..Scene::default() }.begin().await;
+    let mut socket = TcpStream::connect(play.address).await.unwrap();
+    let half = b"POST /.fleet/echo HTTP/1.1\r\nhost: t\r\ncontent-length: 9\r\n\r\nhalf";
+    socket.write_all(half).await.unwrap();
+    let mut told = String::new();
+    soon(socket.read_to_string(&mut told)).await.unwrap();
+    assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
+}
+
+#[tokio::test]
 async fn a_head_beyond_the_limit_is_refused() {
     let play = Scene::default().begin().await;
     let long = Request::get("/live/index.m3u8").header("x-long", "x".repeat(32 << 10));

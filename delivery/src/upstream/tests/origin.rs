@@ -28,6 +28,7 @@ pub(super) struct Origin {
     pub(super) base_url: Arc<str>,
     newest: watch::Sender<Option<u64>>,
     failing: watch::Sender<bool>,
+    lacking: Arc<Mutex<Option<&'static str>>>,
     breaking: Arc<Mutex<bool>>,
     asked: Arc<Mutex<Vec<String>>>,
     passes: Arc<Mutex<Vec<Option<String>>>>,
@@ -41,6 +42,7 @@ impl Origin {
             base_url: format!("http://{}", listener.local_addr().unwrap()).into(),
             newest: watch::Sender::new(newest),
             failing: watch::Sender::new(false),
+            lacking: Arc::default(),
             breaking: Arc::default(),
             asked: Arc::default(),
             passes: Arc::default(),
@@ -66,6 +68,11 @@ impl Origin {
 
     pub(super) fn fails(&self, failing: bool) {
         self.failing.send_replace(failing);
+    }
+
+    /// Has nothing of one rendition, though it is in the ladder.
+    pub(super) fn lacks(&self, rendition: &'static str) {
+        *self.lacking.lock().unwrap() = Some(rendition);
     }
 
     /// The next object breaks off in the middle.
@@ -98,6 +105,9 @@ impl Origin {
             if let Some(msn) = msn {
                 self.hold(msn.parse().unwrap()).await;
             }
+            if self.lacking.lock().unwrap().is_some_and(|lacking| path.contains(lacking)) {
+                return status(StatusCode::SERVICE_UNAVAILABLE, String::new());
+            }
             return self.unless_failing(self.playlist());
         }
         self.object(range.as_deref())
@@ -113,9 +123,7 @@ impl Origin {
     }
 
     fn unless_failing(&self, text: String) -> Response<Body> {
-        let status = if *self.failing.borrow() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-        let body = Full::from(text).map_err(|never| match never {}).boxed();
-        Response::builder().status(status).body(body).unwrap()
+        status(if *self.failing.borrow() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, text)
     }
 
     fn playlist(&self) -> String {
@@ -155,4 +163,9 @@ impl Origin {
         });
         response.body(BodyExt::boxed(StreamBody::new(pieces))).unwrap()
     }
+}
+
+fn status(status: StatusCode, text: String) -> Response<Body> {
+    let body = Full::from(text).map_err(|never| match never {}).boxed();
+    Response::builder().status(status).body(body).unwrap()
 }
