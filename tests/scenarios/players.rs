@@ -59,8 +59,14 @@ async fn players_play_on_before_during_and_after_the_overflow() {
     let url = fleet.watch_url();
     let seconds = PLAYS_SECONDS.to_string();
 
-    let probe =
+    let mut probe =
         start(&fleet, "ffprobe", "ffprobe", &["-v", "error", "-show_entries", "stream=codec_name", &url]);
+    // Seen and gone: while it counts the primary keeps a place for it, and afterwards hls.js instead of a player that does not
+    // steer.
+    fleet.until("the probe is counted", SETTLES, |status| status.viewers == 1).await;
+    assert!(probe.ends_within(ENDS).await.success(), "{}", probe.log());
+    fleet.until("the probe is forgotten", SETTLES, |status| status.viewers == 0).await;
+
     // ffplay goes on until it is ended: -t only stops it from showing what comes later.
     let mut ffplay = start(&fleet, "ffplay", "ffplay", &["-nodisp", "-v", "error", &url]);
     let mut play = fleet.start_client("play", &["play", "--duration", &format!("{seconds}s"), "--json"]);
