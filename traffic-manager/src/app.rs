@@ -18,6 +18,7 @@ use crate::{
     metrics,
     picture::Gallery,
     provisioner::{self, Order, Process, Standby},
+    regions::Regions,
     secret, setup,
     viewers::Viewers,
 };
@@ -99,7 +100,7 @@ impl Manager {
             clock,
             balancer: Balancer::new(config.balancing),
             pace: setup::pace(config),
-            region_map: setup::region_map(config)?,
+            regions: Regions::load(config)?,
             public_url: public_url.into(),
             steering_url,
         });
@@ -131,6 +132,7 @@ impl Manager {
         }
         tasks.spawn("port", Listener { socket, router, limits }.serve(shutdown));
         tasks.spawn("readiness", follow_readiness(Arc::clone(&self.gallery), latch, self.stop.clone()));
+        tasks.spawn("regions", follow_regions(Arc::clone(&self.viewers), self.stop.clone()));
         tasks.spawn("session keys", turn_keys(self.keyring, self.stop.clone()));
         tasks.spawn("controller", self.controller.run(self.stop.clone()));
         let (exited, exits) = provisioner::exits();
@@ -190,6 +192,11 @@ impl Manager {
             gallery: Arc::clone(&self.gallery),
         })
     }
+}
+
+async fn follow_regions(viewers: Arc<Viewers>, stop: CancellationToken) -> anyhow::Result<()> {
+    viewers.regions.follow(stop).await;
+    Ok(())
 }
 
 async fn turn_keys(keyring: Arc<Keyring>, stop: CancellationToken) -> anyhow::Result<()> {

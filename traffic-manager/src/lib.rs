@@ -17,6 +17,7 @@ mod keyring;
 mod metrics;
 mod picture;
 mod provisioner;
+mod regions;
 mod secret;
 mod setup;
 #[cfg(test)]

@@ -15,6 +15,8 @@ const CONNECTIONS_REFUSED: &str = "spillway_connections_refused_total";
 const WATCHERS: &str = "spillway_watchers";
 const FOLLOWERS: &str = "spillway_followers";
 const INVITATIONS: &str = "spillway_invitations_total";
+const REGION_MAP_NETWORKS: &str = "spillway_region_map_networks";
+const REGION_MAP_READS: &str = "spillway_region_map_reads_total";
 
 /// Says what each metric means; once, before any is set.
 pub(crate) fn describe() {
@@ -33,6 +35,8 @@ pub(crate) fn describe() {
     describe_gauge!(WATCHERS, "Open Viewers.Watch streams.");
     describe_gauge!(FOLLOWERS, "Open Operator.Decisions streams that follow.");
     describe_counter!(INVITATIONS, "Calls on the primary, by result.");
+    describe_gauge!(REGION_MAP_NETWORKS, "Networks in the region map that is in use.");
+    describe_counter!(REGION_MAP_READS, "Times the region map was read again after a change, by result.");
     counter!(FORWARDS_DROPPED).absolute(0);
     counter!(CONNECTIONS_REFUSED).absolute(0);
     gauge!(WATCHERS).set(0);
@@ -84,6 +88,16 @@ pub(crate) fn connection_refused() {
 /// The primary was called on.
 pub(crate) fn invited(result: &'static str) {
     counter!(INVITATIONS, "result" => result).increment(1);
+}
+
+/// A region map is in use.
+pub(crate) fn region_map_networks(networks: usize) {
+    gauge!(REGION_MAP_NETWORKS).set(u32::try_from(networks).unwrap_or(u32::MAX));
+}
+
+/// The region map has changed and was read.
+pub(crate) fn region_map_read(result: &'static str) {
+    counter!(REGION_MAP_READS, "result" => result).increment(1);
 }
 
 /// Counts something for as long as it is open.

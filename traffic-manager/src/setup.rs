@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use policy::{Region, Settings, region_map::RegionMap, settings::RegionSettings, steering::Pace};
+use policy::{Settings, settings::RegionSettings, steering::Pace};
 use service::{Usage, address};
 use url::{Host, Url};
 
@@ -169,27 +169,6 @@ fn region_settings(region: &RegionConfig) -> RegionSettings {
 pub(crate) fn pace(config: &Config) -> Pace {
     let crate::config::Steering { ttl, longest_ttl, answers_per_second } = config.steering;
     Pace { ttl, longest_ttl, answers_per_second }
-}
-
-/// Regions by address, those of the file and those of the config.
-pub(crate) fn region_map(config: &Config) -> Result<RegionMap, Usage> {
-    let mut text = String::new();
-    if let Some(path) = &config.region_map.file {
-        let shown = path.display();
-        text = fs::read_to_string(path)
-            .map_err(|error| Usage(format!("cannot read the region map {shown}: {error}")))?;
-        text.parse::<RegionMap>().map_err(|error| Usage(format!("{shown}: {error}")))?;
-    }
-    for (network, region) in &config.region_map.networks {
-        text.push_str(&format!("\n{network} {region}"));
-    }
-    let map: RegionMap = text.parse().map_err(|error| Usage(format!("region_map: {error}")))?;
-    let known =
-        |region: &&Region| config.regions.contains_key(*region) || region.as_str() == Region::FALLBACK;
-    if let Some(region) = map.regions().find(|region| !known(region)) {
-        return Err(Usage(format!("region_map names region {region}: add [regions.{region}] to the config")));
-    }
-    Ok(map)
 }
 
 /// What the process provisioner is told; none where relays are started by operators.

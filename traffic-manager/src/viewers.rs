@@ -11,7 +11,6 @@ use policy::{
     Class, InvalidName, Region, ServerId, SessionId, StreamName,
     balancing::Balancer,
     placement::{self, Placement, Question, Request, Step},
-    region_map::RegionMap,
     routing::Route,
     session::{InvalidToken, Session},
     steering::{self, Answer, Pace},
@@ -23,6 +22,7 @@ use crate::{
     keyring::Keyring,
     metrics,
     picture::{Gallery, Picture},
+    regions::Regions,
 };
 
 /// The parameter of RELOAD-URI that says which pathway the last answer put first.
@@ -42,7 +42,7 @@ pub(crate) struct Viewers {
     /// How often players ask.
     pub(crate) pace: Pace,
     /// Regions by address.
-    pub(crate) region_map: RegionMap,
+    pub(crate) regions: Regions,
     /// Where viewers reach the manager: scheme, host and port.
     pub(crate) public_url: Arc<str>,
     /// Where players that steer ask, without a query: what servers are told too.
@@ -99,7 +99,7 @@ impl Viewers {
         let region = match (wish.region.filter(|name| !name.is_empty()), &earlier) {
             (Some(name), _) => self.region(picture, name)?,
             (None, Some(session)) => session.region.clone(),
-            (None, None) => self.region_map.find(wish.peer).cloned().unwrap_or_else(Region::fallback),
+            (None, None) => self.regions.of(wish.peer),
         };
         let id = earlier.map_or_else(|| SessionId::drawn(rand::random()), |session| session.id);
         let request =

@@ -28,13 +28,22 @@ impl Default for RegionConfig {
 }
 
 /// Regions by address: the longest prefix wins. Who is in none, and did not say, is in region `default`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegionMapConfig {
-    /// A file with a network and a region a line.
+    /// A file with a network and a region a line. It is read again when it changes.
     pub file: Option<PathBuf>,
+    /// How often to look whether the file has changed. 5 s: an operator who waits for it does not wait long.
+    #[serde(with = "humantime_serde")]
+    pub look_every: Duration,
     /// The same here: `"203.0.113.0/24" = "eu"`.
     pub networks: BTreeMap<String, Region>,
+}
+
+impl Default for RegionMapConfig {
+    fn default() -> Self {
+        Self { file: None, look_every: Duration::from_secs(5), networks: BTreeMap::new() }
+    }
 }
 
 /// When and how many relays are wanted.
