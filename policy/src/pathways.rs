@@ -40,6 +40,15 @@ impl Needs {
             Self::Clones
         }
     }
+
+    /// The `player` that a URL must name so that whoever answers it knows.
+    #[must_use]
+    pub const fn player(self) -> Option<&'static str> {
+        match self {
+            Self::Clones => None,
+            Self::Declarations => Some(SHAKA),
+        }
+    }
 }
 
 /// The pathways that the playlist of `session` declares, the one to begin with first. Without any, its URIs are relative.

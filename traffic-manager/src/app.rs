@@ -177,7 +177,7 @@ impl Manager {
             },
             stop: self.stop.clone(),
         };
-        let desk = Desk { viewers: Arc::clone(&self.viewers), operator };
+        let desk = Desk { viewers: Arc::clone(&self.viewers), operator, hls_js: setup::hls_js(config)? };
         Ok(grpc::routes(services).await?.merge(http::routes(desk)).fallback(http::unknown))
     }
 

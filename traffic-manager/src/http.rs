@@ -4,6 +4,7 @@
 
 mod api;
 mod listener;
+mod page;
 mod steer;
 mod watch;
 
@@ -16,6 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use policy::placement::Refusal;
 use tonic::Status;
@@ -36,12 +38,17 @@ pub(crate) struct Desk {
     pub(crate) viewers: Arc<Viewers>,
     /// What an operator may ask.
     pub(crate) operator: OperatorService,
+    /// The script that the watch page plays with, where there is one.
+    pub(crate) hls_js: Option<Bytes>,
 }
 
 /// All routes but those of gRPC.
 pub(crate) fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/watch/{file}", get(watch::watch))
+        .route("/play/{stream}", get(watch::play))
+        .route("/assets/watch.js", get(page::script))
+        .route("/assets/hls.js", get(page::hls_js))
         .route("/steer", get(steer::steer))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/servers", get(api::servers))
@@ -63,8 +70,8 @@ pub(crate) async fn unknown(request: Request) -> Response {
     {
         return Status::unimplemented(format!("there is no method {path}")).into_http();
     }
-    let text =
-        "there is nothing here; a stream is at /watch/STREAM.m3u8, the fleet's state at /api/v1/status\n";
+    let text = "there is nothing here; a stream is at /watch/STREAM.m3u8, a page that plays it at /watch/STREAM, the fleet's state at \
+         /api/v1/status\n";
     (StatusCode::NOT_FOUND, text).into_response()
 }
 

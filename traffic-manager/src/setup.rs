@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use bytes::Bytes;
 use policy::{Settings, settings::RegionSettings, steering::Pace};
 use service::{Usage, address};
 use url::{Host, Url};
@@ -169,6 +170,18 @@ fn region_settings(region: &RegionConfig) -> RegionSettings {
 pub(crate) fn pace(config: &Config) -> Pace {
     let crate::config::Steering { ttl, longest_ttl, answers_per_second } = config.steering;
     Pace { ttl, longest_ttl, answers_per_second }
+}
+
+/// The script that the watch page plays with.
+pub(crate) fn hls_js(config: &Config) -> Result<Option<Bytes>, Usage> {
+    let Some(file) = &config.http.hls_js else { return Ok(None) };
+    match fs::read(file) {
+        Ok(script) => Ok(Some(script.into())),
+        Err(error) => Err(Usage(format!(
+            "cannot read hls.js at {}: {error}; get it with `npm install hls.js`, or leave hls_js out of [http]",
+            file.display()
+        ))),
+    }
 }
 
 /// What the process provisioner is told; none where relays are started by operators.

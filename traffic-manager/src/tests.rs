@@ -4,6 +4,7 @@
 mod fake;
 mod invitation;
 mod operators;
+mod page;
 mod servers;
 mod viewers;
 

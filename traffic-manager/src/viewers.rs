@@ -6,7 +6,10 @@ mod refusal;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hls::{Template, url::parameter};
+use hls::{
+    Template,
+    url::{SESSION, parameter},
+};
 use policy::{
     Class, InvalidName, Region, ServerId, SessionId, StreamName,
     balancing::Balancer,
@@ -82,6 +85,14 @@ pub(crate) struct Placed {
 impl Viewers {
     /// Finds a viewer a place.
     pub(crate) fn locate(&self, wish: &Wish<'_>) -> Result<Placed, Unplaced> {
+impl Placed {
+    /// The session's own multivariant playlist at its server.
+    pub(crate) fn playlist_url(&self) -> String {
+        let Self { session, token, placement, .. } = self;
+        format!("{}/{}/{}?{SESSION}={token}", placement.base_url, session.stream, hls::url::MULTIVARIANT)
+    }
+}
+
         let picture = self.gallery.now();
         let placed = self.place(&picture, wish);
         match &placed {
@@ -94,6 +105,16 @@ impl Viewers {
     fn place(&self, picture: &Picture, wish: &Wish<'_>) -> Result<Placed, Unplaced> {
         let earlier = wish.session.map(|token| self.session(token)).transpose()?;
         let asked = Some(wish.stream).filter(|name| !name.is_empty());
+    /// Whether what a viewer asks for is there. Nobody is placed, so it says nothing of room.
+    pub(crate) fn check(&self, wish: &Wish<'_>) -> Result<(), Unplaced> {
+        let picture = self.gallery.now();
+        self.stream(&picture, wish.stream)?;
+        match wish.region {
+            Some(name) => self.region(&picture, name).map(drop),
+            None => Ok(()),
+        }
+    }
+
         let stream = asked.or(earlier.as_ref().map(|session| session.stream.as_str())).unwrap_or_default();
         let (stream, template) = self.stream(picture, stream)?;
         let region = match (wish.region.filter(|name| !name.is_empty()), &earlier) {
@@ -220,5 +241,5 @@ fn placement_at(route: &Route, reason: placement::Reason) -> Placement {
 
 /// The session token in a query.
 pub(crate) fn token_in(query: &str) -> Option<String> {
-    parameter(query, hls::url::SESSION)
+    parameter(query, SESSION)
 }

@@ -77,6 +77,9 @@ impl Default for Invite {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
+    /// The file of hls.js that the watch page plays with, such as node_modules/hls.js/dist/hls.min.js; without one it plays with
+    /// the browser's own HLS.
+    pub hls_js: Option<PathBuf>,
     /// Open connections. 16,384: players that steer keep one for their TTL at most.
     pub max_connections: usize,
     /// How long a client may take to send a request's headers.
@@ -122,6 +125,7 @@ impl Default for Limits {
 impl Default for Http {
     fn default() -> Self {
         Self {
+            hls_js: None,
             max_connections: 16_384,
             header_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(5),

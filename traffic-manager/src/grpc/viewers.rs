@@ -165,12 +165,7 @@ fn placement(viewers: &Viewers, placed: &Placed) -> v1::Placement {
         stream: session.stream.to_string(),
         server: placement.server.to_string(),
         base_url: placement.base_url.to_string(),
-        playlist_url: format!(
-            "{}/{}/{}?s={token}",
-            placement.base_url,
-            session.stream,
-            hls::url::MULTIVARIANT
-        ),
+        playlist_url: placed.playlist_url(),
         session: token.clone(),
         region: session.region.to_string(),
         watch_url: viewers.watch_url(&session.stream),

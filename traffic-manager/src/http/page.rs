@@ -1,0 +1,50 @@
+//! `GET /watch/{stream}` without `.m3u8`: the page where people watch. It asks for the stream's playlist as any player does.
+//!
+//! Nothing is loaded from elsewhere. hls.js is not part of this program: where the config names its file it is served from
+//! here, else the page plays with the browser's own HLS.
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+use http::HeaderName;
+
+use super::Desk;
+
+const HTML: &str = include_str!("page/watch.html");
+const SCRIPT: &str = include_str!("page/watch.js");
+
+/// Media and playlists come from servers whose names change, so connections may go anywhere; scripts come from here alone.
+/// hls.js makes its media and its worker of blobs.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src *; \
+    media-src * blob:; worker-src blob:; base-uri 'none'; form-action 'none'";
+
+/// The page; the stream's name is in its address, and whether there is such a stream is said where its picture would be.
+pub(super) fn page() -> Response {
+    let policy = (header::CONTENT_SECURITY_POLICY, POLICY);
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), policy], HTML).into_response()
+}
+
+/// The page's own script.
+pub(super) async fn script() -> Response {
+    javascript(Bytes::from_static(SCRIPT.as_bytes()))
+}
+
+/// hls.js, where the config names its file.
+pub(super) async fn hls_js(State(desk): State<Desk>) -> Response {
+    match desk.hls_js {
+        Some(script) => javascript(script),
+        None => {
+            (StatusCode::NOT_FOUND, "no hls.js here: name its file with hls_js in [http]\n").into_response()
+        }
+    }
+}
+
+fn javascript(script: Bytes) -> Response {
+    const NO_SNIFFING: (HeaderName, HeaderValue) =
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    ([kind, NO_SNIFFING], script).into_response()
+}
