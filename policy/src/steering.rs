@@ -7,8 +7,13 @@
 //! | every slot of the region is a clone, from the first answer on | video.js reads clones once |
 //! | always a time to live, never the same for all | hls.js and Shaka ask in step otherwise |
 //! | more viewers, longer time to live | none: the manager's load stays bounded |
+//! | what it was told holds until it has had time to follow ([`Course`]) | Shaka, which plays its buffer first |
+
+mod course;
 
 use std::{sync::Arc, time::Duration};
+
+pub use self::course::Course;
 
 use crate::{
     Phase, ServerId, Time,

@@ -16,7 +16,7 @@ use policy::{
     placement::{self, Placement, Question, Request, Step},
     routing::Route,
     session::{InvalidToken, Session},
-    steering::{self, Answer, Pace},
+    steering::{self, Answer, Course, Pace},
 };
 
 pub(crate) use self::refusal::Unplaced;
@@ -30,6 +30,9 @@ use crate::{
 
 /// The parameter of RELOAD-URI that says which pathway the last answer put first.
 pub(crate) const CURRENT: &str = "current";
+
+/// The parameter of RELOAD-URI that says when the player was told to move there, while it has not been seen to.
+pub(crate) const MOVED: &str = "moved";
 
 /// The desk at which viewers ask.
 #[derive(Debug)]
@@ -82,9 +85,6 @@ pub(crate) struct Placed {
     pub(crate) template: Arc<Template>,
 }
 
-impl Viewers {
-    /// Finds a viewer a place.
-    pub(crate) fn locate(&self, wish: &Wish<'_>) -> Result<Placed, Unplaced> {
 impl Placed {
     /// The session's own multivariant playlist at its server.
     pub(crate) fn playlist_url(&self) -> String {
@@ -93,6 +93,9 @@ impl Placed {
     }
 }
 
+impl Viewers {
+    /// Finds a viewer a place.
+    pub(crate) fn locate(&self, wish: &Wish<'_>) -> Result<Placed, Unplaced> {
         let picture = self.gallery.now();
         let placed = self.place(&picture, wish);
         match &placed {
@@ -102,9 +105,6 @@ impl Placed {
         placed
     }
 
-    fn place(&self, picture: &Picture, wish: &Wish<'_>) -> Result<Placed, Unplaced> {
-        let earlier = wish.session.map(|token| self.session(token)).transpose()?;
-        let asked = Some(wish.stream).filter(|name| !name.is_empty());
     /// Whether what a viewer asks for is there. Nobody is placed, so it says nothing of room.
     pub(crate) fn check(&self, wish: &Wish<'_>) -> Result<(), Unplaced> {
         let picture = self.gallery.now();
@@ -115,6 +115,9 @@ impl Placed {
         }
     }
 
+    fn place(&self, picture: &Picture, wish: &Wish<'_>) -> Result<Placed, Unplaced> {
+        let earlier = wish.session.map(|token| self.session(token)).transpose()?;
+        let asked = Some(wish.stream).filter(|name| !name.is_empty());
         let stream = asked.or(earlier.as_ref().map(|session| session.stream.as_str())).unwrap_or_default();
         let (stream, template) = self.stream(picture, stream)?;
         let region = match (wish.region.filter(|name| !name.is_empty()), &earlier) {
@@ -184,6 +187,11 @@ impl Placed {
         placement::steer(&picture.routing, &question, &self.balancer, self.clock.now(), rand::random())
     }
 
+    /// Where a player that polls is taken to play from.
+    pub(crate) fn course(&self, plays: Option<ServerId>, told: Option<Course>) -> Option<Course> {
+        Course::followed(plays, told, &self.gallery.now().routing, self.keyring.unix_s())
+    }
+
     /// The answer to a player that polls.
     pub(crate) fn steer(&self, session: &Session, current: &ServerId, first: bool) -> Answer {
         let picture = self.gallery.now();
@@ -222,10 +230,16 @@ impl Placed {
         Some(Placed { placement, ..placed.clone() })
     }
 
-    /// Where a player asks again: absolute, with the session, and with the current pathway from the second time on.
-    pub(crate) fn reload_uri(&self, token: &str, current: Option<&ServerId>) -> String {
-        let url = hls::steering::request_uri(&self.steering_url, token);
-        current.map_or_else(|| url.clone(), |current| format!("{url}&{CURRENT}={current}"))
+    /// Where a player asks again: absolute, with the session, and with what it was told from the second time on.
+    pub(crate) fn reload_uri(&self, token: &str, told: Option<&Course>) -> String {
+        let mut url = hls::steering::request_uri(&self.steering_url, token);
+        if let Some(Course { server, since_unix_s }) = told {
+            url.push_str(&format!("&{CURRENT}={server}"));
+            if let Some(since) = since_unix_s {
+                url.push_str(&format!("&{MOVED}={since}"));
+            }
+        }
+        url
     }
 
     /// The URL of a stream to hand to others.
