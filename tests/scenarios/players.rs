@@ -4,8 +4,12 @@
 use std::{process::Command, time::Duration};
 
 use proto::v1::Phase;
-use serde_json::Value;
-use tests::{Fleet, Program, fleet::relays_in, repository::root, source::LiveSource};
+use tests::{
+    Fleet, Program,
+    browser::{Browser, Engine},
+    fleet::relays_in,
+    source::LiveSource,
+};
 
 const SETTLES: Duration = Duration::from_secs(60);
 
@@ -21,20 +25,6 @@ fn start(fleet: &Fleet, name: &str, program: &str, arguments: &[&str]) -> Progra
     Program::start(name, command, &fleet.file(""))
 }
 
-fn hlsjs(fleet: &Fleet) -> Program {
-    let script = root().join("tests/players/hlsjs.mjs");
-    start(fleet, "hlsjs", "node", &[script.to_str().unwrap(), &fleet.watch_url(), &PLAYS_SECONDS.to_string()])
-}
-
-fn hlsjs_summary(player: &Program) -> Value {
-    let log = player.log();
-    let line = log
-        .lines()
-        .rfind(|line| line.starts_with("{\"summary\""))
-        .unwrap_or_else(|| panic!("no summary: {log}"));
-    serde_json::from_str::<Value>(line).unwrap()["summary"].clone()
-}
-
 /// What ffmpeg and ffplay say at `-v error`, but for what they say whenever a redirect takes them to another host: they
 /// then open a new connection, which is all right.
 fn complaints(player: &Program) -> Vec<String> {
@@ -43,12 +33,6 @@ fn complaints(player: &Program) -> Vec<String> {
         line.contains("Cannot reuse HTTP connection for different host") || line.contains("message repeated")
     };
     log.lines().filter(|line| !harmless(line) && !line.trim().is_empty()).map(str::to_owned).collect()
-}
-
-/// How often a server's media was loaded, by what hls.js says.
-fn loaded_from_others(summary: &Value, host: &str) -> u64 {
-    let hosts = summary["hosts"].as_object().unwrap();
-    hosts.iter().filter(|(name, _)| !name.starts_with(host)).filter_map(|(_, count)| count.as_u64()).sum()
 }
 
 #[tokio::test]
@@ -81,7 +65,7 @@ async fn players_play_on_before_during_and_after_the_overflow() {
         &url,
     ];
     let mut mpv = start(&fleet, "mpv", "mpv", &mpv);
-    let mut hlsjs = hlsjs(&fleet);
+    let mut hlsjs = Browser::start(&fleet, Engine::HlsJs, &url, Duration::from_secs(PLAYS_SECONDS.into()));
     fleet.until("all players are counted", SETTLES, |status| status.viewers >= 5).await;
 
     let mut crowd =
@@ -94,7 +78,7 @@ async fn players_play_on_before_during_and_after_the_overflow() {
     assert!(crowd.ends_within(ENDS).await.success(), "the crowd saw a stall or an error: {}", crowd.log());
 
     for (name, player) in
-        [("client play", &mut play), ("ffmpeg", &mut ffmpeg), ("mpv", &mut mpv), ("hls.js", &mut hlsjs)]
+        [("client play", &mut play), ("ffmpeg", &mut ffmpeg), ("mpv", &mut mpv), ("hls.js", hlsjs.program())]
     {
         let status = player.ends_within(ENDS).await;
         assert!(status.success(), "{name} ended with {status}: {}", player.log());
@@ -107,11 +91,8 @@ async fn players_play_on_before_during_and_after_the_overflow() {
     assert_eq!(complaints(&ffplay), Vec::<String>::new());
     assert_eq!(complaints(&mpv), Vec::<String>::new());
     assert!(play.log().contains("\"stalls\": 0"), "{}", play.log());
-    let seen = hlsjs_summary(&hlsjs);
-    assert_eq!(seen["fatal"], Value::Array(Vec::new()), "{seen}");
-    assert_eq!(seen["stalls"].as_u64(), Some(0), "{seen}");
-    assert!(
-        loaded_from_others(&seen, &fleet.subnet.host(1).to_string()) > 0,
-        "hls.js was never moved: {seen}"
-    );
+    let seen = hlsjs.summary();
+    assert!(seen.fatal.is_empty() && seen.stalls.iter().all(|stall| stall.ms <= 500), "{seen:?}");
+    let primary = fleet.subnet.viewers(1).to_string();
+    assert!(seen.hosts.keys().any(|host| *host != primary), "hls.js was never moved: {seen:?}");
 }

@@ -10,6 +10,7 @@
 
 pub mod alone;
 pub mod bench;
+pub mod browser;
 pub mod census;
 pub mod client;
 pub mod fleet;
