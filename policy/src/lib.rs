@@ -15,6 +15,7 @@ pub mod name;
 pub mod pathways;
 pub mod phase;
 pub mod placement;
+pub mod proxies;
 pub mod redirects;
 pub mod region_map;
 pub mod routing;

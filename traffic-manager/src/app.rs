@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use policy::{Fleet, balancing::Balancer};
+use policy::{Fleet, balancing::Balancer, proxies::Proxies};
 use service::{Latch, Readiness, Shutdown, Tasks, admin::Admin, telemetry};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
@@ -130,7 +130,8 @@ impl Manager {
         if let Some(inviter) = self.inviter(config) {
             tasks.spawn("invitation", inviter.run(self.stop.clone()));
         }
-        tasks.spawn("port", Listener { socket, router, limits }.serve(shutdown));
+        let proxies = Arc::new(Proxies::trusted(config.http.trusted_proxies.clone()));
+        tasks.spawn("port", Listener { socket, router, limits, proxies }.serve(shutdown));
         tasks.spawn("readiness", follow_readiness(Arc::clone(&self.gallery), latch, self.stop.clone()));
         tasks.spawn("regions", follow_regions(Arc::clone(&self.viewers), self.stop.clone()));
         tasks.spawn("session keys", turn_keys(self.keyring, self.stop.clone()));

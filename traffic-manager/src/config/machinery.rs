@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use service::BackoffConfig;
 
@@ -80,6 +81,8 @@ pub struct Http {
     /// The file of hls.js that the watch page plays with, such as node_modules/hls.js/dist/hls.min.js; without one it plays with
     /// the browser's own HLS.
     pub hls_js: Option<PathBuf>,
+    /// Proxies whose `X-Forwarded-For` says who asks, such as `["10.0.0.0/8"]`. Nobody else's is believed: it decides the region.
+    pub trusted_proxies: Vec<IpNet>,
     /// Open connections. 16,384: players that steer keep one for their TTL at most.
     pub max_connections: usize,
     /// How long a client may take to send a request's headers.
@@ -126,6 +129,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             hls_js: None,
+            trusted_proxies: Vec::new(),
             max_connections: 16_384,
             header_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(5),

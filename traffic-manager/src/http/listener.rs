@@ -1,13 +1,16 @@
-//! Accepts connections, HTTP/1 and HTTP/2 without TLS on one port, within limits; ends them softly, then hard.
+//! Accepts connections, HTTP/1 and HTTP/2 without TLS on one port, within limits; ends them softly, then hard. Every request is
+//! handed on with the address of its client, who may stand behind proxies.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
+use http::HeaderName;
 use hyper::{Request, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use policy::proxies::Proxies;
 use service::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -17,6 +20,9 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use crate::metrics::{self, Open};
+
+/// Whom a request comes from, as proxies say.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How long to wait before accepting again when the system refuses, as it does when descriptors are out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -38,6 +44,8 @@ pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     pub(crate) router: Router,
     pub(crate) limits: ListenerLimits,
+    /// Those whose word on their clients counts.
+    pub(crate) proxies: Arc<Proxies>,
 }
 
 impl Listener {
@@ -63,7 +71,8 @@ impl Listener {
                 metrics::connection_refused();
                 continue;
             };
-            let connection = Connection { peer, router: self.router.clone(), limits: self.limits };
+            let (router, proxies) = (self.router.clone(), Arc::clone(&self.proxies));
+            let connection = Connection { peer, router, limits: self.limits, proxies };
             let shutdown = shutdown.clone();
             open.spawn(async move {
                 let _open = Open::connection();
@@ -81,14 +90,17 @@ struct Connection {
     peer: SocketAddr,
     router: Router,
     limits: ListenerLimits,
+    proxies: Arc<Proxies>,
 }
 
 impl Connection {
     async fn serve(self, stream: TcpStream, shutdown: Shutdown) {
         let _less_prompt = stream.set_nodelay(true);
-        let (peer, router) = (self.peer, self.router);
+        let (peer, router, proxies) = (self.peer, self.router, self.proxies);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
+            let said = request.headers().get_all(FORWARDED_FOR).iter();
+            let client = proxies.client(peer.ip(), said.filter_map(|value| value.to_str().ok()));
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(client, peer.port())));
             let router = router.clone();
             async move {
                 Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))

@@ -196,6 +196,33 @@ async fn the_region_comes_from_the_address_where_nobody_says_it() {
 }
 
 #[tokio::test]
+async fn a_trusted_proxy_says_whose_region_it_is_over_http_and_grpc_and_nobody_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    for (trusted, region) in [("127.0.0.0/8", "eu"), ("10.0.0.0/8", "default")] {
+        let mut config = quick();
+        let eu: policy::Region = "eu".parse().unwrap();
+        config.regions.insert(eu.clone(), crate::config::RegionConfig::default());
+        config.region_map.networks.insert("203.0.113.0/24".to_owned(), eu);
+        config.http.trusted_proxies = vec![trusted.parse().unwrap()];
+        let manager = Running::with(config, folder.path()).await;
+        let _primary = manager.primary().await;
+
+        let mut viewers = ViewersClient::new(manager.channel().await);
+        let mut ask = tonic::Request::new(LocateRequest { stream: "live".to_owned(), ..Default::default() });
+        ask.metadata_mut().insert("x-forwarded-for", "192.0.2.1, 203.0.113.9".parse().unwrap());
+        let placement = viewers.locate(ask).await.unwrap().into_inner().placement.unwrap();
+        assert_eq!(placement.region, region, "gRPC, trusting {trusted}");
+
+        let ask = manager.http.get(manager.url("/watch/live.m3u8")).header("x-forwarded-for", "203.0.113.9");
+        let playlist = ask.send().await.unwrap().text().await.unwrap();
+        let token = playlist.split_once("?s=").unwrap().1.lines().next().unwrap().to_owned();
+        let go_on = LocateRequest { session: token, ..Default::default() };
+        let placement = viewers.locate(go_on).await.unwrap().into_inner().placement.unwrap();
+        assert_eq!(placement.region, region, "HTTP, trusting {trusted}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_has_produced_nothing_is_known_and_not_ready() {
     let manager = Running::start().await;
     let empty = proto::v1::Stream { ready: false, multivariant: String::new(), ..fake::live() };
