@@ -24,6 +24,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// A URL of media never changes what it names; a year is what RFC 9111 calls for ever.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// The entity tag of all media: a tag tells versions of one URL apart (RFC 9110 8.8.3), and a URL of media has one for ever.
+pub(super) const MEDIA_TAG: &str = "\"immutable\"";
 /// Pages may read these; the others are hidden from them without being named.
 const EXPOSED: HeaderValue = HeaderValue::from_static("Content-Length, Content-Range, Retry-After");
 /// How long a preflight's answer holds; browsers cap it at two hours at most.
@@ -159,7 +161,17 @@ pub(super) fn media(content_type: &'static str, body: Body) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, IMMUTABLE);
+    headers.insert(header::ETAG, HeaderValue::from_static(MEDIA_TAG));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    answer
+}
+
+/// What the asker has is what there is.
+pub(super) fn not_modified() -> Answer {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    answer.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
+    answer.headers_mut().insert(header::ETAG, HeaderValue::from_static(MEDIA_TAG));
     answer
 }
 

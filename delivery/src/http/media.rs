@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, header};
 
 use super::{
     Caller, Site,
-    answer::{Answer, Refusal, media, partial, unsatisfiable},
+    answer::{Answer, MEDIA_TAG, Refusal, media, not_modified, partial, unsatisfiable},
     body::Body,
     range::{self, Range},
 };
@@ -26,12 +26,17 @@ impl<F: Feed> Site<F> {
             let rendition = resource.rendition().unwrap_or_default();
             self.census.media_asked(resource.stream, rendition, caller.line());
         }
+        let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        // Whoever has the tag has the media: nothing else was ever called so.
+        if text(header::IF_NONE_MATCH).is_some_and(|tags| tags.contains(MEDIA_TAG)) {
+            return Ok(not_modified());
+        }
         let line = caller.line();
         let waiting = line.wait();
         let object = self.feed.object(resource).await?;
-        let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-        // What a range is conditional on, we never gave out: such a request is for the whole (RFC 9110 13.1.5).
-        let wanted = wanted.filter(|_| method == Method::GET && !headers.contains_key(header::IF_RANGE));
+        // A range of something else than we gave out is asked for as the whole (RFC 9110 13.1.5).
+        let of_ours = text(header::IF_RANGE).is_none_or(|tag| tag == MEDIA_TAG);
+        let wanted = text(header::RANGE).filter(|_| method == Method::GET && of_ours);
         let Some(wanted) = wanted else {
             return Ok(media(resource.content_type(), Body::object(object.body(), line)));
         };

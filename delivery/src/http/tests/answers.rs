@@ -66,8 +66,22 @@ async fn segments_are_immutable_and_come_whole_or_in_one_range() {
         assert_eq!((part.status().as_u16(), text(&part)), (status, body), "{range}");
         assert_eq!(header(&part, "content-range"), content_range, "{range}");
     }
-    let conditional = Request::get("/live/v0/1.m4s").header("range", "bytes=0-0").header("if-range", "\"x\"");
-    assert_eq!(client.ask(conditional).await.status(), http::StatusCode::OK);
+}
+
+#[tokio::test]
+async fn media_that_a_cache_has_is_not_sent_again_and_ranges_go_on_only_of_the_same() {
+    let play = Scene::default().begin().await;
+    let mut client = play.client().await;
+    let tag = header(&client.get("/live/v0/1.m4s").await, "etag").to_owned();
+    let again = client.ask(Request::get("/live/v0/1.m4s").header("if-none-match", &tag)).await;
+    assert_eq!((again.status().as_u16(), text(&again), header(&again, "etag")), (304, "", tag.as_str()));
+    assert!(header(&again, "cache-control").contains("immutable"));
+    let other = client.ask(Request::get("/live/v0/1.m4s").header("if-none-match", "\"x\"")).await;
+    assert_eq!((other.status().as_u16(), text(&other)), (200, "0123456789"));
+    for (if_range, status) in [(tag.as_str(), 206), ("\"x\"", 200), ("Thu, 26 Nov 2026 00:00:00 GMT", 200)] {
+        let part = Request::get("/live/v0/1.m4s").header("range", "bytes=0-0").header("if-range", if_range);
+        assert_eq!(client.ask(part).await.status().as_u16(), status, "{if_range}");
+    }
 }
 
 #[tokio::test]
