@@ -108,7 +108,6 @@ pub async fn run(config: &Config, args: CrowdArgs) -> anyhow::Result<()> {
             Failure::Usage(format!("{viewers} viewers are more than crowd.viewers = {most} allows")).into()
         );
     }
-    allow_descriptors();
     let shutdown = Shutdown::default();
     shutdown.on_signals(END)?;
     let crowd = Arc::new(Crowd {
@@ -178,14 +177,4 @@ fn progress(length: Duration) -> ProgressBar {
     let style = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(length.as_secs().max(1)).with_style(style)
-}
-
-/// Hundreds of viewers with their own connections need more descriptors than shells allow at first.
-fn allow_descriptors() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "cannot raise the limit of open files; a large crowd may run out of them");
-    }
 }

@@ -1,6 +1,8 @@
-//! What stands round a program's `app`: one TLS provider, one runtime, one way to fail.
+//! What stands round a program's `app`: as many open files as it may have, one TLS provider, one runtime, one way to fail.
 
 use std::{future::Future, process::ExitCode};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::{
     config::ConfigError,
@@ -49,12 +51,23 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     telemetry::logs(flags.log.as_deref(), flags.log_format.unwrap_or_default())?;
+    allow_open_files();
     install_tls();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(app);
     // Whatever still runs was told to stop and had its deadline.
     runtime.shutdown_background();
     ended
+}
+
+/// Takes as many open files as the system lets this process have: shells and service managers give 1,024 at first, for the sake
+/// of programs that use `select`, and every viewer's connection is one.
+fn allow_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files; set it from outside (ulimit -n, LimitNOFILE)");
+    }
 }
 
 /// Installs the one TLS provider of the process. Does nothing when there is one.

@@ -54,3 +54,16 @@ async fn out_of_descriptors_a_primary_keeps_who_plays_and_is_back_when_there_are
     let summary: Value = serde_json::from_str(&log[log.find('{').expect("a summary")..]).unwrap();
     assert_eq!((summary["stalls"].as_u64(), summary["gaps"].as_u64()), (Some(0), Some(0)), "{log}");
 }
+
+#[tokio::test]
+async fn a_server_takes_as_many_open_files_as_it_may_have() {
+    let fleet = Fleet::builder().start().await;
+    for program in [&fleet.primary, &fleet.manager] {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.pid())).unwrap();
+        let open = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let [soft, hard] = open.split_whitespace().skip(3).take(2).collect::<Vec<_>>()[..] else {
+            panic!("{open}")
+        };
+        assert_eq!(soft, hard, "{open}");
+    }
+}
