@@ -246,7 +246,8 @@ impl Feed for Upstream {
     }
 
     async fn object(&self, resource: &Resource<'_>) -> Result<Object, Error> {
-        self.stream(resource.stream)?;
+        // Names that nobody could have are not worth a request to the upstream.
+        self.rendition(resource.stream, resource.rendition().unwrap_or_default()).await?;
         Ok(self.store.open(&Key::of(resource)).await?)
     }
 

@@ -145,6 +145,10 @@ async fn what_there_is_not_is_named() {
     assert!(stream.contains("liev") && stream.contains("live"), "{stream}");
     let rendition = soon(relay.media_playlist("live", "4k", None)).await.unwrap_err().to_string();
     assert!(rendition.contains("4k") && rendition.contains("360p, 720p"), "{rendition}");
+    let segment = hls::Resource::parse("/live/4k/7.m4s").unwrap();
+    let object = soon(relay.object(&segment)).await.unwrap_err();
+    assert!(object.to_string().contains("360p, 720p"), "{object}");
+    assert_eq!(origin.asked("4k"), 0, "the upstream is not asked for it");
     let far = soon(relay.media_playlist("live", "360p", Some(99))).await.unwrap_err();
     assert_eq!(far, Error::TooFarAhead { asked: 99, newest: 7 });
 }
