@@ -14,8 +14,8 @@ use tests::{
     browser::{Browser, Engine, Summary},
     eventually,
     fleet::relays_in,
-    holds_for,
     program::kill,
+    stays,
 };
 
 /// What may take a busy machine long: a browser that starts, a relay that comes.
@@ -91,11 +91,9 @@ impl Story {
 
     /// Lets it play on where it is.
     async fn goes_on(&self, what: &str, wanted: impl Fn(IpAddr) -> bool) {
-        holds_for(&format!("{}: {what}", self.engine), GOES_ON, SETTLES, async || {
-            match self.browser.host() {
-                Some(host) if wanted(host) => Ok(()),
-                host => Err(format!("media come from {host:?}")),
-            }
+        stays(&format!("{}: {what}", self.engine), GOES_ON, async || match self.browser.host() {
+            Some(host) if wanted(host) => Ok(()),
+            host => Err(format!("media come from {host:?}")),
         })
         .await;
     }

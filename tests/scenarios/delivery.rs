@@ -5,7 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use proto::v1::Phase;
-use tests::{Fleet, Proxy, Subnet, eventually, fleet::relays_in, holds_for, http::http, proxy::Answer};
+use tests::{
+    Fleet, Proxy, Subnet, eventually, fleet::relays_in, holds_for, http::http, proxy::Answer, stays,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -163,7 +165,7 @@ async fn a_full_relay_tells_newcomers_when_to_come_again_and_who_plays_goes_on()
         let pause: u32 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!(pause >= 1, "{path}");
     }
-    holds_for("both stay at the relay", Duration::from_secs(6), SETTLES, async || {
+    stays("both stay at the relay", Duration::from_secs(6), async || {
         let status = stage.fleet.status().await?;
         if full(&status) { Ok(()) } else { Err(tests::fleet::brief(&status)) }
     })

@@ -7,7 +7,7 @@ use proto::v1::Phase;
 use tests::{
     Fleet, Program,
     browser::{Browser, Engine},
-    fleet::relays_in,
+    fleet::{at_primary, relays_in},
     source::LiveSource,
 };
 
@@ -39,14 +39,13 @@ fn complaints(player: &Program) -> Vec<String> {
 async fn players_play_on_before_during_and_after_the_overflow() {
     let subnet_source = tests::Subnet::unused().source();
     let source = LiveSource::start(subnet_source).await;
-    let fleet = Fleet::builder().threshold(2).source(&source.url).start().await;
+    let fleet = Fleet::builder().threshold(8).source(&source.url).start().await;
     let url = fleet.watch_url();
     let seconds = PLAYS_SECONDS.to_string();
 
     let mut probe =
         start(&fleet, "ffprobe", "ffprobe", &["-v", "error", "-show_entries", "stream=codec_name", &url]);
-    // Seen and gone: while it counts the primary keeps a place for it, and afterwards hls.js instead of a player that does not
-    // steer.
+    // Seen and gone, so that only those that play on are counted.
     fleet.until("the probe is counted", SETTLES, |status| status.viewers == 1).await;
     assert!(probe.ends_within(ENDS).await.success(), "{}", probe.log());
     fleet.until("the probe is forgotten", SETTLES, |status| status.viewers == 0).await;
@@ -68,14 +67,21 @@ async fn players_play_on_before_during_and_after_the_overflow() {
     let mut hlsjs = Browser::start(&fleet, Engine::HlsJs, &url, Duration::from_secs(PLAYS_SECONDS.into()));
     fleet.until("all players are counted", SETTLES, |status| status.viewers >= 5).await;
 
-    let mut crowd =
-        fleet.start_client("crowd", &["crowd", "--viewers", "6", "--rate", "10/s", "--duration", "15s"]);
+    let crowd = ["crowd", "--viewers", "10", "--rate", "10/s", "--duration", "15s", "--mix", "fixed=1"];
+    let mut crowd = fleet.start_client("crowd", &crowd);
     fleet
-        .until("a relay serves players", SETTLES, |status| {
-            relays_in(status, Phase::Serving).first().is_some_and(|relay| relay.viewers >= 5)
-        })
+        .until(
+            "all five play from the relay: the crowd, which cannot be moved, has the primary",
+            SETTLES,
+            |status| relays_in(status, Phase::Serving).first().is_some_and(|relay| relay.viewers == 5),
+        )
         .await;
     assert!(crowd.ends_within(ENDS).await.success(), "the crowd saw a stall or an error: {}", crowd.log());
+    fleet
+        .until("they play from the primary again, and the relay is gone", SETTLES, |status| {
+            at_primary(status) == 5 && status.servers.len() == 1
+        })
+        .await;
 
     for (name, player) in
         [("client play", &mut play), ("ffmpeg", &mut ffmpeg), ("mpv", &mut mpv), ("hls.js", hlsjs.program())]

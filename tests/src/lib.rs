@@ -29,4 +29,4 @@ pub use network::Subnet;
 pub use program::Program;
 pub use proxy::Proxy;
 pub use slow_line::SlowLine;
-pub use wait::{eventually, holds_for};
+pub use wait::{eventually, holds_for, stays};

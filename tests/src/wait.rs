@@ -49,3 +49,21 @@ where
     })
     .await;
 }
+
+/// Looks on while `condition`, which holds already, goes on holding.
+///
+/// # Panics
+/// When it does not for a moment of `time`.
+pub async fn stays<E, F>(what: &str, time: Duration, mut condition: F)
+where
+    E: Display,
+    F: AsyncFnMut() -> Result<(), E>,
+{
+    let since = Instant::now();
+    eventually(what, time * 2, async || match condition().await {
+        Ok(()) if since.elapsed() >= time => Ok(()),
+        Ok(()) => Err("has not held for long enough"),
+        Err(wrong) => panic!("{what}: not after {:?}: {wrong}", since.elapsed()),
+    })
+    .await;
+}
