@@ -51,7 +51,7 @@ pub struct SettingFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<u32>,
 
-    /// What this host's line carries, such as 400Mbps
+    /// What this host's line carries, such as 400Mbps: told to the traffic manager, which does not use it yet
     #[arg(long, value_name = "BITRATE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     uplink: Option<String>,
