@@ -2,11 +2,7 @@
 //! table of what a viewer saw. It takes minutes, so it runs with `tests/run --players` alone.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    fmt::Write as _,
-    net::IpAddr,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt::Write as _, net::IpAddr, time::Duration};
 
 use proto::v1::{Phase, ServerStatus};
 use tests::{
@@ -16,6 +12,7 @@ use tests::{
     fleet::relays_in,
     program::kill,
     stays,
+    wait::unix_ms,
 };
 
 /// What may take a busy machine long: a browser that starts, a relay that comes.
@@ -33,10 +30,6 @@ const MOVES: Duration = Duration::from_millis(2_400 + 2_000 + 1_000);
 
 /// Where the table goes, if anywhere.
 const TABLE: &str = "SPILLWAY_PLAYERS_TABLE";
-
-fn unix_ms() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
 
 fn host_of(server: &ServerStatus) -> IpAddr {
     let address = server.base_url.strip_prefix("http://").unwrap();

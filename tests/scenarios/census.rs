@@ -2,7 +2,7 @@
 //! moves, departures.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use proto::v1::Phase;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use tests::{
     census::Truth,
     eventually,
     fleet::{at_primary, brief, relays_in},
+    wait::unix_ms,
 };
 
 const REGIONS: [(&str, u32, u32); 2] = [("eu", 120, 50), ("us", 180, 100)];
@@ -20,10 +21,6 @@ const STAY: &str = "60s";
 
 /// From the last viewer gone to the last relay gone: census, hold and drain of the test's config, and a busy machine.
 const RELAYS_GONE: Duration = Duration::from_secs(45);
-
-fn unix_ms() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
 
 fn crowd(fleet: &Fleet) -> Program {
     let regions = REGIONS.map(|(name, viewers, _)| format!("{name}={viewers}"));

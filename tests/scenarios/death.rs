@@ -6,10 +6,13 @@ use std::time::Duration;
 use proto::v1::{Phase, ServerKind, ServerStatus};
 use serde_json::Value;
 use tests::{
-    Fleet, Program, eventually,
+    Fleet, Program,
+    census::Truth,
+    eventually,
     fleet::{at_primary, brief, relays_in},
     program::kill,
     stays,
+    wait::unix_ms,
 };
 
 const SETTLES: Duration = Duration::from_secs(60);
@@ -32,7 +35,7 @@ fn summary(program: &Program) -> Value {
 #[tokio::test]
 async fn when_a_relay_dies_its_viewers_play_elsewhere_and_a_new_relay_comes() {
     let fleet = Fleet::builder().threshold(2).manager_config("[scaling]\nrelay_capacity = 8").start().await;
-    let report = fleet.file("crowd.json");
+    let (report, log) = (fleet.file("crowd.json"), fleet.file("crowd.log"));
     let mix = "steers=1,watches=1";
     let mut crowd = fleet.start_client(
         "crowd",
@@ -48,6 +51,8 @@ async fn when_a_relay_dies_its_viewers_play_elsewhere_and_a_new_relay_comes() {
             mix,
             "--json",
             report.to_str().unwrap(),
+            "--log",
+            log.to_str().unwrap(),
         ],
     );
     let status = fleet
@@ -56,6 +61,7 @@ async fn when_a_relay_dies_its_viewers_play_elsewhere_and_a_new_relay_comes() {
         })
         .await;
     let victim = relays_in(&status, Phase::Serving)[0].clone();
+    let killed_at = unix_ms();
     kill(fleet.relay_pid(&victim).unwrap());
 
     fleet
@@ -71,6 +77,12 @@ async fn when_a_relay_dies_its_viewers_play_elsewhere_and_a_new_relay_comes() {
     let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     let longest = report["longest_stall_ms"].as_f64().unwrap();
     assert!(longest <= TARGET_DURATION.as_secs_f64() * 1000.0, "somebody stalled for {longest} ms: {report}");
+    let leaves = Truth::read(&log).leaves(&victim.base_url, killed_at);
+    let within = u64::try_from((TARGET_DURATION + SLACK).as_millis()).unwrap();
+    assert!(
+        !leaves.is_empty() && leaves.iter().all(|left| left.is_some_and(|after| after <= within)),
+        "viewers of the dead relay play elsewhere within a target duration, but took {leaves:?} ms"
+    );
 }
 
 #[tokio::test]

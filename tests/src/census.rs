@@ -85,6 +85,21 @@ impl Truth {
         self.regions.get(region).map_or(0, |viewers| viewers.values().filter(|v| v.alive_at(moment)).count())
     }
 
+    /// How long each viewer whose last reload before `moment` was at `server` took from then until it reloaded elsewhere; none for
+    /// one that never did.
+    #[must_use]
+    pub fn leaves(&self, server: &str, moment: u64) -> Vec<Option<u64>> {
+        let viewers = self.regions.values().flat_map(BTreeMap::values);
+        let there = viewers.filter(|viewer| {
+            viewer.reloads.iter().rfind(|(at, _)| *at <= moment).is_some_and(|(_, last)| last == server)
+        });
+        let left = |viewer: &Viewer| {
+            let elsewhere = viewer.reloads.iter().find(|(at, to)| *at > moment && to != server);
+            elsewhere.map(|(at, _)| at - moment)
+        };
+        there.map(left).collect()
+    }
+
     fn moving_at(&self, region: &str, moment: u64) -> usize {
         self.regions.get(region).map_or(0, |viewers| viewers.values().filter(|v| v.moving_at(moment)).count())
     }
@@ -136,6 +151,14 @@ mod tests {
         let truth = truth(&[(10_000, "primary")]);
         assert_eq!([9_999, 10_000, 14_999, 15_000].map(|at| truth.at("eu", at)), [0, 1, 1, 0]);
         assert_eq!(truth.at("us", 10_000), 0);
+    }
+
+    #[test]
+    fn who_was_at_a_server_leaves_it_with_its_first_reload_elsewhere() {
+        let moves = truth(&[(10_000, "relay"), (12_000, "relay"), (13_500, "primary")]);
+        assert_eq!(moves.leaves("relay", 12_500), [Some(1_000)]);
+        assert_eq!(moves.leaves("primary", 12_500), []);
+        assert_eq!(truth(&[(10_000, "relay")]).leaves("relay", 12_500), [None]);
     }
 
     #[test]

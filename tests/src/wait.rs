@@ -2,11 +2,18 @@
 
 use std::{
     fmt::Display,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Now, in milliseconds since the Unix epoch: what logs and browsers are compared with.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Waits until `condition` gives a value. `Err` says what is still wrong; it is in the message when time is up.
 ///
