@@ -41,6 +41,40 @@ fn a_suspected_server_that_reports_again_goes_on_as_it_was() {
 }
 
 #[test]
+fn a_relay_that_was_given_up_and_attaches_again_while_it_serves_goes_on_serving() {
+    let mut story = Story::settled(settings());
+    story.attach(hello(A, Phase::Serving));
+    story.seconds(3, &[(P, Phase::Serving, 3), (A, Phase::Serving, 5)]);
+    story.seconds(12, &[(P, Phase::Serving, 3)]);
+    assert_eq!(story.phase(A), Some(Phase::Lost));
+    story.attach(Hello { attachment: 2, ..hello(A, Phase::Serving) });
+    let relay = story.fleet.server(&id(A)).unwrap();
+    assert_eq!((relay.phase, relay.desired), (Phase::Serving, Phase::Serving));
+    assert_eq!(relay.directive.as_ref().unwrap().content.phase, Phase::Serving);
+}
+
+#[test]
+fn a_primary_that_took_its_leave_is_waited_for() {
+    let mut story = Story::settled(settings());
+    story.attach(hello(A, Phase::Serving));
+    story.seconds(1, &[(P, Phase::Serving, 3), (A, Phase::Serving, 5)]);
+    story.observe(Observation::Goodbye { server: id(P), attachment: 1 }).unwrap();
+    story.seconds(60, &[(A, Phase::Serving, 5)]);
+    let told = &story.fleet.server(&id(A)).unwrap().directive.as_ref().unwrap().content;
+    assert_eq!((told.streams.len(), told.upstream.as_deref()), (1, Some("http://127.0.0.1:8080")));
+    story.attach(Hello { attachment: 2, incarnation: 2, ..hello(P, Phase::Serving) });
+    assert_eq!(story.phase(P), Some(Phase::Serving));
+}
+
+#[test]
+fn a_primary_that_takes_no_more_than_its_threshold_gets_a_relay_beside_it() {
+    let mut story = Story::settled(Settings { threshold: 1_000, ..settings() });
+    story.attach(hello(A, Phase::Standby));
+    story.seconds(5, &[(P, Phase::Serving, 500), (A, Phase::Standby, 0)]);
+    assert_eq!(story.fleet.server(&id(A)).unwrap().desired, Phase::Serving);
+}
+
+#[test]
 fn when_most_servers_go_silent_at_once_the_manager_holds_still_for_a_while() {
     let mut story = Story::settled(Settings { freeze: Duration::from_secs(20), ..settings() });
     story.offer(&["127.0.0.4"]);

@@ -119,12 +119,13 @@ impl Fleet {
         Err(Refusal::OtherPort { theirs: Arc::clone(&hello.base_url), ours: Arc::clone(ours) })
     }
 
-    /// What a server is wanted for as it attaches: what it was wanted for, or what it is doing.
+    /// What a server is wanted for as it attaches: what it was wanted for, or what it is doing. One that was given up meanwhile
+    /// may have served on all the time.
     fn wanted_of(&self, hello: &Hello) -> Phase {
         if hello.kind == Kind::Primary {
             return Phase::Serving;
         }
-        let known = self.servers.get(&hello.id);
+        let known = self.servers.get(&hello.id).filter(|known| known.phase != Phase::Lost);
         let same =
             known.and_then(|known| known.attachment).is_some_and(|old| old.incarnation == hello.incarnation);
         let requested = known

@@ -142,15 +142,16 @@ impl Fleet {
         }
     }
 
-    /// Relays that nobody will hear of again make room.
+    /// Relays that nobody will hear of again make room. The primary is waited for: without it relays would not know what they serve.
     fn forget(&mut self) {
         let (now, exit) = (self.now, self.settings.exit_timeout);
         let since = |server: &super::Server| now.since(server.phase_since);
         let rests = |id: &ServerId| self.slots.rests(id, now);
         let stale = |server: &super::Server| match server.phase {
+            _ if server.kind == Kind::Primary => false,
             Phase::Retired => server.exited || since(server) >= exit,
             Phase::Failed => since(server) >= exit,
-            Phase::Lost => server.kind == Kind::Relay && !rests(&server.id),
+            Phase::Lost => !rests(&server.id),
             _ => false,
         };
         for id in self.ids_of(stale) {

@@ -72,9 +72,10 @@ impl Fleet {
         handed.saturating_sub(counted.fold(0, u32::saturating_add))
     }
 
-    /// What the primary carries of a region: never more than it takes at all.
+    /// What the primary carries of a region: less than it takes at all, or it would turn viewers away and never be seen to have
+    /// more than its threshold.
     fn threshold_of(&self, region: &Region) -> u32 {
-        let limit = self.primary().map_or(u32::MAX, |primary| primary.capacity);
+        let limit = self.primary().map_or(u32::MAX, |primary| primary.capacity.saturating_sub(1));
         self.settings.threshold_of(region).min(limit)
     }
 
