@@ -144,13 +144,13 @@ async fn whoever_asks_is_answered_whatever_it_shows_and_however_many_ask() {
     let fleet = fleet("[session]\nlife = \"1s\"\n[steering]\nanswers_per_second = 1").await;
     let steer = fleet.at_manager("/steer");
     let expires = steering_url(&fleet).await;
+    let unknown = steered(&format!("{expires}&_HLS_pathway=nowhere")).await;
+    assert_eq!(unknown.pathway_priority[0], relay(&fleet, 2), "a pathway that there is not is left at once");
     for query in
         ["", "?s=", "?s=forged", "?s=forged&_HLS_pathway=nowhere", "?s=%00%ff&current=%22", "?_HLS_pathway="]
     {
         steered(&format!("{steer}{query}")).await;
     }
-    let unknown = steered(&format!("{expires}&_HLS_pathway=nowhere")).await;
-    assert_eq!(unknown.pathway_priority[0], relay(&fleet, 2), "a pathway that there is not is left at once");
     // It expires after one second and nobody knows its key any more after two.
     let plays = format!("{expires}&_HLS_pathway={}", relay(&fleet, 2));
     holds_for(

@@ -42,6 +42,9 @@ impl Regions {
     /// Reads what the config names.
     pub(crate) fn load(config: &Config) -> Result<Self, Usage> {
         let RegionMapConfig { file, networks, look_every } = &config.region_map;
+        if look_every.is_zero() {
+            return Err(Usage("region_map.look_every is 0: give a time, such as 5s".to_owned()));
+        }
         let mut fixed = String::new();
         for (network, region) in networks {
             let _ = writeln!(fixed, "{network} {region}");
@@ -178,6 +181,9 @@ mod tests {
         let file = folder.path().join("regions");
         let refused = || Regions::load(&config(&file)).unwrap_err().to_string();
         assert!(refused().contains("cannot read the region map"), "{}", refused());
+        let mut never = config(&file);
+        never.region_map.look_every = Duration::ZERO;
+        assert!(Regions::load(&never).unwrap_err().to_string().contains("look_every"));
         for (text, words) in [
             ("203.0.113.0/24 eu\n203.0.113.1/24 eu\n", "line 2"),
             ("203.0.113.0/24 mars\n", "add [regions.mars]"),
