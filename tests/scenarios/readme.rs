@@ -97,6 +97,73 @@ async fn every_command_runs_in_the_order_of_the_readme() {
     }
 }
 
+/// The block of the README that begins so, after its fence.
+fn block(readme: &str, begins: &str) -> String {
+    let start =
+        readme.find(begins).unwrap_or_else(|| panic!("the README has no block that begins with {begins}"));
+    readme[start..].split("\n```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_configuration_that_the_readme_shows_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("manager.toml");
+    std::fs::write(&file, block(&readme(), "primary = \"http://")).unwrap();
+    let mut manager = Command::new(binary("traffic-manager"));
+    let output = manager.arg("--config").arg(&file).arg("--print-config").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("[regions.eu]"));
+}
+
+#[tokio::test]
+async fn the_encoder_that_the_readme_shows_makes_a_ladder() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("live");
+    std::fs::create_dir(&live).unwrap();
+    // The reader's input and web server are a test picture and a folder here.
+    let command = block(&readme(), "ffmpeg -re -i your-input")
+        .replace("-i your-input", "-f lavfi -i testsrc2=size=640x360:rate=25 -f lavfi -i sine")
+        .replace("-map 0:a", "-map 1:a")
+        .replace("/srv/www/live", live.to_str().unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec {command} -nostdin")]);
+    let mut ffmpeg = Program::start("ffmpeg", shell, folder.path());
+    let master = live.join("master.m3u8");
+    eventually("there is a playlist of two rungs", TAKES, async || {
+        if let Some(status) = ffmpeg.ended() {
+            return Err(format!("{status}: {}", ffmpeg.log()));
+        }
+        let text = std::fs::read_to_string(&master).unwrap_or_default();
+        if text.matches("#EXT-X-STREAM-INF").count() == 2 { Ok(()) } else { Err(text) }
+    })
+    .await;
+    ffmpeg.kill();
+}
+
+#[tokio::test]
+async fn the_hosts_that_the_readme_shows_find_each_other_by_the_secret_that_they_share() {
+    let alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    for address in ["192.0.2.10", "198.51.100.7"] {
+        let added = alone.start(&format!("ip addr add {address}/32 dev lo"), folder.path()).end().await;
+        assert!(added.success(), "{address}");
+    }
+    let block = block(&readme(), "export SPILLWAY_JOIN_SECRET=");
+    let mut hosts = Vec::new();
+    for line in block.lines().skip(1) {
+        // Nobody is at the source that stands for the reader's: the test card is.
+        let line = line.replace(" https://origin.example/live/master.m3u8", "");
+        hosts.push(alone.start(&format!("env SPILLWAY_JOIN_SECRET=of-the-readme {line}"), folder.path()));
+    }
+    assert_eq!(hosts.len(), 3, "{block}");
+    eventually("the relay stands by in the fleet", TAKES, async || {
+        let mut ask = alone.start("client 192.0.2.10 7000 servers", folder.path());
+        let _not_yet = ask.ends_within(TAKES).await;
+        if ask.log().contains("relay-198-51-100-7") { Ok(()) } else { Err(hosts[0].log()) }
+    })
+    .await;
+}
+
 /// Waits until a program that goes on is ready, as its admin port says.
 async fn ready(alone: &Alone, command: &str, program: &mut Program, folder: &Path) {
     let address = match command.split(' ').next().unwrap() {
