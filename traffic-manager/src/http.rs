@@ -75,7 +75,7 @@ pub(crate) async fn unknown(request: Request) -> Response {
     (StatusCode::NOT_FOUND, text).into_response()
 }
 
-/// Answers preflights, lets every page read every answer, and no cache keep one.
+/// Answers preflights, lets every page read every answer, and no cache keep one that does not say that it may.
 async fn open_and_fresh(request: Request, next: Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
     let mut response =
@@ -89,7 +89,7 @@ async fn open_and_fresh(request: Request, next: Next) -> Response {
         set(header::ACCESS_CONTROL_ALLOW_HEADERS, "*");
         set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFE_S);
     } else {
-        set(header::CACHE_CONTROL, "no-store");
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     response
 }
@@ -98,10 +98,10 @@ fn document(content_type: &'static str, body: String) -> Response {
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-/// The one place where a viewer's refusal becomes an HTTP answer.
-impl axum::response::IntoResponse for Unplaced {
-    fn into_response(self) -> Response {
-        let status = match &self {
+impl Unplaced {
+    /// The one place where a viewer's refusal becomes an HTTP status.
+    const fn status(&self) -> StatusCode {
+        match self {
             Self::UnknownStream { .. } => StatusCode::NOT_FOUND,
             Self::UnknownRegion { .. } | Self::Token(_) => StatusCode::BAD_REQUEST,
             Self::NoPrimary { .. }
@@ -109,9 +109,14 @@ impl axum::response::IntoResponse for Unplaced {
             | Self::Refused(Refusal::NoRoom { .. } | Refusal::NoServer { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-        };
+        }
+    }
+}
+
+impl axum::response::IntoResponse for Unplaced {
+    fn into_response(self) -> Response {
         let mut response = document("text/plain; charset=utf-8", format!("{self}\n"));
-        *response.status_mut() = status;
+        *response.status_mut() = self.status();
         if let Some(retry_after) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, retry_after.as_secs().max(1).into());
         }

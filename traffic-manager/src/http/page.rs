@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::HeaderName;
 
 use super::Desk;
+use crate::viewers::Unplaced;
 
 const HTML: &str = include_str!("page/watch.html");
 const SCRIPT: &str = include_str!("page/watch.js");
@@ -19,12 +20,20 @@ const SCRIPT: &str = include_str!("page/watch.js");
 /// Media and playlists come from servers whose names change, so connections may go anywhere; scripts come from here alone.
 /// hls.js makes its media and its worker of blobs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src *; \
-    media-src * blob:; worker-src blob:; base-uri 'none'; form-action 'none'";
+    media-src * blob:; worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'";
 
-/// The page; the stream's name is in its address, and whether there is such a stream is said where its picture would be.
-pub(super) fn page() -> Response {
+/// How long a browser may keep hls.js. A day: who comes back in the evening has it, and a new one reaches all by the next day.
+const KEPT: (HeaderName, HeaderValue) =
+    (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
+
+/// The page. The stream's name is in its address, and what is wrong is said where its picture would be; an address that never
+/// plays has the status that players get. What comes right by itself does not: a proxy might put a page of its own in place of
+/// this one, which tries again.
+pub(super) fn page(there: Result<(), Unplaced>) -> Response {
+    let status = there.err().map(|unplaced| unplaced.status()).filter(StatusCode::is_client_error);
     let policy = (header::CONTENT_SECURITY_POLICY, POLICY);
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), policy], HTML).into_response()
+    let kind = (header::CONTENT_TYPE, "text/html; charset=utf-8");
+    (status.unwrap_or(StatusCode::OK), [kind, policy], HTML).into_response()
 }
 
 /// The page's own script.
@@ -35,7 +44,7 @@ pub(super) async fn script() -> Response {
 /// hls.js, where the config names its file.
 pub(super) async fn hls_js(State(desk): State<Desk>) -> Response {
     match desk.hls_js {
-        Some(script) => javascript(script),
+        Some(script) => ([KEPT], javascript(script)).into_response(),
         None => {
             (StatusCode::NOT_FOUND, "no hls.js here: name its file with hls_js in [http]\n").into_response()
         }

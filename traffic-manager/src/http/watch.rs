@@ -32,9 +32,12 @@ pub(super) async fn watch(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Unplaced> {
-    let Some(stream) = file.strip_suffix(PLAYLIST) else { return Ok(page::page()) };
-    let asked = Asked::of(stream, query.as_deref());
+    let playlist = file.strip_suffix(PLAYLIST);
+    let asked = Asked::of(playlist.unwrap_or(&file), query.as_deref());
     let wish = asked.wish(peer.ip(), &headers);
+    if playlist.is_none() {
+        return Ok(page::page(desk.viewers.check(&wish)));
+    }
     let content_type = "application/vnd.apple.mpegurl";
     if method == Method::HEAD {
         // Nobody watches yet who only asks whether he could.

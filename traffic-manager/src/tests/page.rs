@@ -1,8 +1,13 @@
 //! `/watch/STREAM` for people, `/play/STREAM` for players that only take a URL, and requests that only look.
 
+use proto::v1::Hello;
 use reqwest::{Method, redirect::Policy};
 
-use super::{FakeServer, Running, fake::relay, quick};
+use super::{
+    FakeServer, Running,
+    fake::{primary, relay},
+    quick,
+};
 
 #[tokio::test]
 async fn people_get_a_page_that_loads_nothing_from_elsewhere_and_players_a_playlist() {
@@ -33,7 +38,31 @@ async fn hls_js_is_served_where_the_config_names_it() {
     let mut config = quick();
     config.http.hls_js = Some(file);
     let manager = Running::with(config, folder.path()).await;
-    assert_eq!(manager.get("/assets/hls.js").await.text().await.unwrap(), "class Hls {}");
+    let script = manager.get("/assets/hls.js").await;
+    assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
+    assert_eq!(script.headers()["cache-control"], "public, max-age=86400");
+    assert_eq!(script.text().await.unwrap(), "class Hls {}");
+}
+
+#[test]
+fn an_hls_js_that_is_not_there_is_said_at_the_start_with_what_to_do() {
+    let mut config = quick();
+    config.http.hls_js = Some("nowhere/hls.min.js".into());
+    let error = crate::setup::hls_js(&config).unwrap_err().to_string();
+    assert!(error.contains("nowhere/hls.min.js") && error.contains("npm install hls.js"), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_that_never_plays_has_the_status_that_players_get_and_one_that_will_has_not() {
+    let manager = Running::start().await;
+    assert_eq!(manager.get("/watch/live").await.status().as_u16(), 200, "it waits for a primary");
+    let _primary = manager.primary().await;
+    for (path, status) in [("/watch/other", 404), ("/watch/live?region=mars", 400), ("/watch/live", 200)] {
+        let page = manager.get(path).await;
+        assert_eq!(page.status().as_u16(), status, "{path}");
+        assert_eq!(page.headers()["cache-control"], "no-store");
+        assert!(page.text().await.unwrap().starts_with("<!doctype html>"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -72,4 +101,16 @@ async fn who_only_looks_is_no_viewer_and_is_told_what_is_not_there() {
         let head = manager.http.request(Method::HEAD, manager.url(path)).send().await.unwrap();
         assert_eq!(head.status().as_u16(), status, "{path}");
     }
+}
+
+#[tokio::test]
+async fn who_only_looks_takes_no_room() {
+    let manager = Running::start().await;
+    let _primary = FakeServer::attach(&manager, Hello { capacity: 1, ..primary() }).await.unwrap();
+    manager.get("/watch/live").await;
+    for path in ["/watch/live.m3u8", "/play/live"] {
+        manager.http.request(Method::HEAD, manager.url(path)).send().await.unwrap();
+    }
+    assert_eq!(manager.get("/watch/live.m3u8").await.status().as_u16(), 200);
+    assert_eq!(manager.get("/play/live").await.status().as_u16(), 503, "one viewer is all that it takes");
 }
