@@ -4,7 +4,7 @@
 use std::{process::Command, time::Duration};
 
 use serde::Deserialize;
-use tests::{Fleet, Program, eventually, repository::root};
+use tests::{Fleet, Program, eventually, network::Subnet, repository::root, source::Recording};
 
 const SETTLES: Duration = Duration::from_secs(60);
 
@@ -12,15 +12,28 @@ const SETTLES: Duration = Duration::from_secs(60);
 #[derive(Debug, Deserialize)]
 struct Shown {
     server: String,
+    rung: String,
     moves: Vec<String>,
     word: Option<String>,
 }
 
-fn open(fleet: &Fleet, path: &str) -> Program {
+impl Shown {
+    fn says(&self, words: &[&str]) -> bool {
+        self.word.as_ref().is_some_and(|said| words.iter().all(|word| said.contains(word)))
+    }
+}
+
+/// The manager's config with hls.js.
+fn with_hls_js() -> String {
+    let script = root().join("tests/players/node_modules/hls.js/dist/hls.min.js");
+    format!("[http]\nhls_js = {script:?}")
+}
+
+fn open(fleet: &Fleet, name: &str, path: &str) -> Program {
     let mut node = Command::new("node");
     node.arg(root().join("tests/players/watch_page.mjs"));
     node.args([fleet.at_manager(path), "300".to_owned()]);
-    Program::start("watch_page", node, &fleet.file(""))
+    Program::start(name, node, &fleet.file(""))
 }
 
 async fn shows(page: &Program, what: &str, wanted: impl Fn(&Shown) -> bool) {
@@ -37,27 +50,57 @@ async fn shows(page: &Program, what: &str, wanted: impl Fn(&Shown) -> bool) {
 
 #[tokio::test]
 async fn the_watch_page_plays_and_shows_each_move_and_says_what_is_wrong() {
-    let script = root().join("tests/players/node_modules/hls.js/dist/hls.min.js");
-    let config = format!("[http]\nhls_js = {script:?}");
-    let fleet = Fleet::builder().threshold(0).manager_config(&config).start().await;
+    let fleet = Fleet::builder().threshold(0).manager_config(&with_hls_js()).start().await;
 
-    let mut page = open(&fleet, "/watch/live");
+    let mut page = open(&fleet, "page", "/watch/live");
     let relay = fleet.subnet.host(2).to_string();
     shows(&page, "it plays from the relay that came for it, and says so", |shown| {
         shown.word.is_none()
             && shown.server == format!("relay {relay}")
+            && shown.rung.contains("Mb/s")
             && shown.moves.len() == 1
-            && shown.moves[0].contains("primary →")
+            && shown.moves[0].contains("primary → relay-")
     })
     .await;
+    assert!(!page.log().contains("Content Security Policy"), "{}", page.log());
     page.stop().await;
 
-    let page = open(&fleet, "/watch/other");
-    shows(&page, "an unknown stream is said to be", |shown| {
-        shown
-            .word
-            .as_ref()
-            .is_some_and(|word| word.contains("no such stream") && word.contains("there is live"))
+    let page = open(&fleet, "unknown", "/watch/other");
+    shows(&page, "an unknown stream is said to be", |shown| shown.says(&["no such stream", "there is live"]))
+        .await;
+}
+
+#[tokio::test]
+async fn the_watch_page_of_a_full_stream_says_so_and_plays_by_itself_once_there_is_room() {
+    let config = format!("[provisioner]\nkind = \"standby\"\n{}", with_hls_js());
+    let builder = Fleet::builder().primary_arguments(&["--capacity", "1"]).manager_config(&config);
+    let fleet = builder.start().await;
+    let mut viewer = fleet.start_client("viewer", &["play", "--duration", "600s"]);
+    fleet.until("the only place is taken", SETTLES, |status| status.viewers == 1).await;
+
+    let page = open(&fleet, "page", "/watch/live");
+    shows(&page, "it says that there is no room, and when it tries again", |shown| {
+        shown.says(&["The stream is full", "server in reach has room", "Trying again in"])
+    })
+    .await;
+    viewer.stop().await;
+    shows(&page, "it plays", |shown| shown.word.is_none() && shown.server.starts_with("primary (")).await;
+}
+
+#[tokio::test]
+async fn the_watch_page_says_when_a_stream_is_over() {
+    let source = Recording::start(Subnet::unused().source()).await;
+    let fleet = Fleet::builder().source(&source.url).manager_config(&with_hls_js()).start().await;
+    let page = open(&fleet, "page", "/watch/live");
+    shows(&page, "it says that the stream is over", |shown| shown.says(&["The stream is over"])).await;
+}
+
+#[tokio::test]
+async fn without_hls_js_the_watch_page_plays_with_the_browsers_own_player() {
+    let fleet = Fleet::builder().start().await;
+    let page = open(&fleet, "page", "/watch/live");
+    shows(&page, "it plays, and does not claim to know from where", |shown| {
+        shown.word.is_none() && shown.moves[0].contains("does not say which server")
     })
     .await;
 }
