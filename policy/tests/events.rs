@@ -5,7 +5,7 @@ mod simulator;
 
 use std::time::Duration;
 
-use policy::{Class, Phase, Settings, routing::Kind};
+use policy::{Class, Phase, Settings, routing::Kind, target::relay_deadband};
 use proptest::{collection::vec, prelude::*, sample::select};
 use simulator::World;
 
@@ -103,6 +103,15 @@ fn check(world: &World, threshold: u32) -> Result<(), TestCaseError> {
     let most = fixed.max((threshold + threshold / 50) as usize);
     let there = world.at_primary("default");
     prop_assert!(there <= most, "{there} at the primary, not {most}\n{story}");
+    for relay in fleet.servers().filter(|server| server.kind == Kind::Relay && server.is_active()) {
+        let (has, target) = (relay.viewers.total(), relay.target_total());
+        let most = target + relay_deadband(target);
+        prop_assert!(
+            has <= most,
+            "{} has {has}, and should have {target}, at most {most}\n{story}",
+            relay.id
+        );
+    }
     let serving = fleet.servers().filter(|server| server.kind == Kind::Relay && server.is_active());
     let wanted: u32 = fleet.regions().map(|(_, region)| region.wanted()).sum();
     prop_assert_eq!(serving.count(), wanted as usize, "{}", story);

@@ -123,6 +123,7 @@ async fn while_the_manager_is_dead_nobody_notices_and_after_it_nothing_is_launch
         })
         .await;
     let relays = fleet.relay_pids();
+    let steering = steering_url(&fleet).await;
     fleet.manager.kill();
     let egress = fleet.metric(fleet.subnet.admin(1), "spillway_egress_bytes_total").await.unwrap();
     eventually("the primary goes on sending", SETTLES, async || {
@@ -137,6 +138,9 @@ async fn while_the_manager_is_dead_nobody_notices_and_after_it_nothing_is_launch
             status.viewers == 50 && at_primary(status) == 10
         })
         .await;
+    // A stranger's answer names no slot.
+    let (_, manifest) = fleet.get(&steering).await.unwrap();
+    assert!(manifest.contains("PATHWAY-CLONES"), "a token from before is not known: {manifest}");
     stays("the fleet stays as it was", Duration::from_secs(8), async || {
         let now = fleet.relay_pids();
         if now == relays { Ok(()) } else { Err(format!("relays were {relays:?} and are {now:?}")) }
@@ -167,6 +171,12 @@ async fn after_a_restart_of_the_primary_numbers_go_on_and_the_client_resumes() {
         last >= after,
         "the viewer has not resumed: it ended at {last}, the primary began again at {after}"
     );
+}
+
+/// Where a new session's player would ask.
+async fn steering_url(fleet: &Fleet) -> String {
+    let (_, playlist) = fleet.get(&format!("{}?player=steers", fleet.watch_url())).await.unwrap();
+    playlist.split_once("SERVER-URI=\"").unwrap().1.split_once('"').unwrap().0.to_owned()
 }
 
 async fn newest(fleet: &Fleet, playlist: &str) -> Result<u64, String> {
