@@ -1,16 +1,15 @@
 //! What holds whatever happens: random histories, sensible or not, are told to the fleet controller, and after every step
 //! the invariants are audited and the picture for placement is asked for places.
 
+mod places;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use policy::{
-    Action, Class, Command, Decision, Fleet, Observation, Phase, Reason, Region, ServerId, SessionId,
-    Settings, Time, audit,
-    balancing::Balancer,
+    Action, Class, Command, Decision, Fleet, Observation, Phase, Reason, Region, ServerId, Settings, Time,
+    audit,
     fleet::{Count, Hello, Inventory, LaunchSpec, Offer, Report, Server, StreamState},
-    placement::{self, Question, Request},
     routing::Kind,
-    session::Session,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -285,46 +284,9 @@ impl Told {
         if let Some(deadline) = self.fleet.deadline() {
             prop_assert!(deadline > self.now, "after {said}: the deadline has passed");
         }
-        self.nobody_new_comes_where_he_should_not(&said)
-    }
-
-    /// Asks for places as viewers of every region would: one who starts, and one who plays from each server that there ever was.
-    fn nobody_new_comes_where_he_should_not(&self, said: &str) -> Result<(), TestCaseError> {
-        let (routing, balancer, dice) = (self.fleet.routing(), Balancer::default(), self.now.as_millis());
-        for (region, class) in (0..REGIONS.len())
-            .flat_map(|number| [(region(number), Class::Steers), (region(number), Class::Watches)])
-        {
-            let session = Session {
-                id: SessionId::drawn(u128::from(dice)),
-                stream: streams()[0].name.clone(),
-                region,
-                class,
-                server: ServerId::primary(),
-                expires_unix: u64::MAX,
-            };
-            let (stream, region) = (&session.stream, &session.region);
-            let request = Request { session: &session.id, stream, region, class, avoid: &[] };
-            let placed = placement::locate(&routing, &request, &balancer, self.now, dice).ok();
-            let moved = (0..HOSTS.len()).map(id).filter_map(|current| {
-                let question = Question { session: &session, current: &current, first: false };
-                let step = placement::steer(&routing, &question, &balancer, self.now, dice);
-                (step.moved && step.reason != placement::Reason::NoRoom).then_some(step.server)
-            });
-            for to in moved.chain(placed.map(|placement| placement.server)) {
-                let Some(route) = routing.server(&to) else {
-                    return Err(TestCaseError::fail(format!("after {said}: {to} is not there")));
-                };
-                let load = route.seen_total().saturating_add(route.counters.pending_total(self.now));
-                prop_assert!(
-                    load <= route.capacity,
-                    "after {said}: {to} has {load}, and takes {}",
-                    route.capacity
-                );
-                let phase = self.fleet.server(&to).map(|server| server.phase);
-                prop_assert_eq!(phase, Some(Phase::Serving), "after {}: {}", said, to);
-            }
-        }
-        Ok(())
+        let regions = (0..REGIONS.len()).map(region);
+        places::ask_everywhere(&self.fleet, self.now, regions, &(0..HOSTS.len()).map(id).collect::<Vec<_>>())
+            .map_err(|wrong| TestCaseError::fail(format!("after {said}: {wrong}")))
     }
 
     /// Whether a relay is being emptied and can be called back, or stands by; and it never died or failed to get ready.
