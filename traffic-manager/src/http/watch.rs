@@ -6,12 +6,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    extract::{ConnectInfo, Path, RawQuery, State},
+    extract::{ConnectInfo, FromRequestParts, Path, State},
     response::{IntoResponse as _, Response},
 };
 use hls::url::parameter;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderName, Method, StatusCode, header, request::Parts};
 use policy::{
+    Class,
     class::{Hints, classify},
     pathways::Needs,
 };
@@ -26,70 +27,75 @@ const PLAYLIST: &str = ".m3u8";
 
 pub(super) async fn watch(
     State(desk): State<Desk>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(file): Path<String>,
-    RawQuery(query): RawQuery,
-    method: Method,
-    headers: HeaderMap,
+    asker: Asker,
 ) -> Result<Response, Unplaced> {
-    let playlist = file.strip_suffix(PLAYLIST);
-    let asked = Asked::of(playlist.unwrap_or(&file), query.as_deref());
-    let wish = asked.wish(peer.ip(), &headers);
-    if playlist.is_none() {
-        return Ok(page::page(desk.viewers.check(&wish)));
-    }
+    let Some(stream) = file.strip_suffix(PLAYLIST) else {
+        return Ok(page::page(desk.viewers.check(&asker.wish(&file))));
+    };
     let content_type = "application/vnd.apple.mpegurl";
-    if method == Method::HEAD {
-        // Nobody watches yet who only asks whether he could.
+    let wish = asker.wish(stream);
+    if asker.only_looks {
         return desk.viewers.check(&wish).map(|()| document(content_type, String::new()));
     }
     let placed = desk.viewers.locate(&wish)?;
-    let playlist = desk.viewers.playlist(&placed, Needs::of(asked.player.as_deref()));
-    Ok(document(content_type, playlist))
+    Ok(document(content_type, desk.viewers.playlist(&placed, asker.needs())))
 }
 
 pub(super) async fn play(
     State(desk): State<Desk>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(stream): Path<String>,
-    RawQuery(query): RawQuery,
-    method: Method,
-    headers: HeaderMap,
+    asker: Asker,
 ) -> Result<Response, Unplaced> {
-    let stream = stream.strip_suffix(PLAYLIST).unwrap_or(&stream);
-    let asked = Asked::of(stream, query.as_deref());
-    let wish = asked.wish(peer.ip(), &headers);
-    if method == Method::HEAD {
+    let wish = asker.wish(stream.strip_suffix(PLAYLIST).unwrap_or(&stream));
+    if asker.only_looks {
         return desk.viewers.check(&wish).map(|()| StatusCode::OK.into_response());
     }
     let mut url = desk.viewers.locate(&wish)?.playlist_url();
     // The server writes the playlist, so it has to know what the player needs.
-    if let Some(player) = Needs::of(asked.player.as_deref()).player() {
+    if let Some(player) = asker.needs().player() {
         url.push_str(&format!("&player={player}"));
     }
     Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, url)]).into_response())
 }
 
-/// What a viewer says of itself in a query.
-struct Asked<'a> {
-    stream: &'a str,
+/// What a request says of who sent it.
+#[derive(Debug)]
+pub(super) struct Asker {
+    peer: IpAddr,
     region: Option<String>,
     player: Option<String>,
+    class: Class,
+    /// It is a HEAD: nobody watches yet who only asks whether he could.
+    only_looks: bool,
 }
 
-impl<'a> Asked<'a> {
-    fn of(stream: &'a str, query: Option<&str>) -> Self {
-        let parameter = |name| query.and_then(|query| parameter(query, name));
-        Self { stream, region: parameter("region"), player: parameter("player") }
-    }
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = <ConnectInfo<SocketAddr> as FromRequestParts<S>>::Rejection;
 
-    fn wish(&self, peer: IpAddr, headers: &HeaderMap) -> Wish<'_> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(parts, state).await?;
+        let said = |name| parts.uri.query().and_then(|query| parameter(query, name));
+        let player = said("player");
         let class = classify(&Hints {
-            player: self.player.as_deref(),
-            user_agent: text_of(headers, header::USER_AGENT),
-            sec_fetch_dest: text_of(headers, SEC_FETCH_DEST),
+            player: player.as_deref(),
+            user_agent: text_of(&parts.headers, header::USER_AGENT),
+            sec_fetch_dest: text_of(&parts.headers, SEC_FETCH_DEST),
             grpc: false,
         });
-        Wish { stream: self.stream, region: self.region.as_deref(), class, session: None, avoid: &[], peer }
+        let only_looks = parts.method == Method::HEAD;
+        Ok(Self { peer: peer.ip(), region: said("region"), player, class, only_looks })
+    }
+}
+
+impl Asker {
+    fn wish<'a>(&'a self, stream: &'a str) -> Wish<'a> {
+        let Self { peer, region, class, .. } = self;
+        let region = region.as_deref();
+        Wish { stream, region, class: *class, session: None, avoid: &[], peer: *peer }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::of(self.player.as_deref())
     }
 }
