@@ -136,6 +136,8 @@ pub(crate) struct RequestSeconds {
     media: Histogram,
     /// Relays' reloads wait for the next segment, which says nothing of this server.
     relay_playlist: Histogram,
+    /// Apart from viewers', so that one sees that a relay takes each segment once, whatever its crowd.
+    relay_media: Histogram,
     other: Histogram,
 }
 
@@ -148,6 +150,7 @@ impl RequestSeconds {
             playlist: of("playlist"),
             media: of("media"),
             relay_playlist: of("relay_playlist"),
+            relay_media: of("relay_media"),
             other: of("other"),
         }
     }
@@ -158,6 +161,7 @@ impl RequestSeconds {
             Some(Kind::Multivariant) => &self.multivariant,
             Some(Kind::Playlist { .. }) if by_relay => &self.relay_playlist,
             Some(Kind::Playlist { .. }) => &self.playlist,
+            Some(Kind::Segment { .. } | Kind::Init { .. }) if by_relay => &self.relay_media,
             Some(Kind::Segment { .. } | Kind::Init { .. }) => &self.media,
             None => &self.other,
         };
