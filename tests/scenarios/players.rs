@@ -5,8 +5,7 @@ use std::{process::Command, time::Duration};
 
 use proto::v1::Phase;
 use tests::{
-    Fleet, Program,
-    browser::{Browser, Engine},
+    Fleet, Player, Program,
     fleet::{at_primary, relays_in},
     source::LiveSource,
 };
@@ -64,7 +63,7 @@ async fn players_play_on_before_during_and_after_the_overflow() {
         &url,
     ];
     let mut mpv = start(&fleet, "mpv", "mpv", &mpv);
-    let mut hlsjs = Browser::start(&fleet, Engine::HlsJs, &url, Duration::from_secs(PLAYS_SECONDS.into()));
+    let mut hlsjs = Player::HlsJs.start(&fleet, Duration::from_secs(PLAYS_SECONDS.into()));
     fleet.until("all players are counted", SETTLES, |status| status.viewers >= 5).await;
 
     let crowd = ["crowd", "--viewers", "10", "--rate", "10/s", "--duration", "15s", "--mix", "fixed=1"];
@@ -100,5 +99,5 @@ async fn players_play_on_before_during_and_after_the_overflow() {
     let seen = hlsjs.summary();
     assert!(seen.fatal.is_empty() && seen.stalls.iter().all(|stall| stall.ms <= 500), "{seen:?}");
     let primary = fleet.subnet.viewers(1).to_string();
-    assert!(seen.hosts.keys().any(|host| *host != primary), "hls.js was never moved: {seen:?}");
+    assert!(hlsjs.hosts().keys().any(|host| *host != primary), "hls.js was never moved: {seen:?}");
 }

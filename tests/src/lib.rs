@@ -10,15 +10,16 @@
 
 pub mod alone;
 pub mod bench;
-pub mod browser;
 pub mod census;
 pub mod client;
 pub mod fleet;
 pub mod http;
 pub mod network;
+pub mod player;
 pub mod program;
 pub mod proxy;
 pub mod repository;
+pub mod sightings;
 pub mod slow_line;
 pub mod source;
 pub mod wait;
@@ -26,6 +27,7 @@ pub mod wait;
 pub use client::{Ran, client};
 pub use fleet::{Fleet, FleetBuilder};
 pub use network::Subnet;
+pub use player::Player;
 pub use program::Program;
 pub use proxy::Proxy;
 pub use slow_line::SlowLine;
