@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use delivery::{census, http, membership, object, reach::Reach, upstream};
 use policy::{Region, ServerId};
 use serde::{Deserialize, Serialize};
-use service::{BitRate, CommonFlags, Usage};
+use service::{BitRate, CommonFlags, Secret, Usage};
 use url::{Host, Url};
 
 /// Port of `/metrics`, `/live` and `/ready`, on the address of viewers where `admin` names none.
@@ -102,7 +102,7 @@ pub struct Config {
     /// Where `/metrics`, `/live` and `/ready` are: `ip[:port]`; without one, port 9102 of `address`.
     pub admin: Option<String>,
     /// What proves to the manager that this relay may join. Needed off loopback.
-    pub join_secret: Option<String>,
+    pub join_secret: Option<Secret>,
     /// How long what is under way may take once the relay is told to stop: a segment on a slow line.
     #[serde(with = "humantime_serde")]
     pub stop_deadline: std::time::Duration,

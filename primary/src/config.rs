@@ -8,7 +8,7 @@ use delivery::{
 };
 use policy::{Region, StreamName};
 use serde::{Deserialize, Serialize};
-use service::{CommonFlags, Usage};
+use service::{CommonFlags, Secret, Usage};
 use url::Url;
 
 use crate::source::{self, Source};
@@ -94,7 +94,7 @@ pub struct Config {
     /// Where `/metrics`, `/live` and `/ready` are: `ip[:port]`; without one, port 9101 of `address`.
     pub admin: Option<String>,
     /// What a manager must show to call this primary, and this primary a manager. Needed off loopback.
-    pub join_secret: Option<String>,
+    pub join_secret: Option<Secret>,
     /// How long viewers have to finish what they are being sent when the program is told to stop.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,

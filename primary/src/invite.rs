@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use policy::{ServerId, StreamName};
 use serde::{Deserialize, Serialize};
+use service::Secret;
 use tokio::sync::watch;
 use url::Url;
 
@@ -21,7 +22,7 @@ pub(crate) struct Invitation {
     manager_url: Url,
     /// The fleet's secret; empty where it has none.
     #[serde(default)]
-    join_secret: String,
+    join_secret: Secret,
 }
 
 /// By which a manager knows that it called on a Spillway primary.
@@ -69,7 +70,7 @@ impl Declined {
 #[derive(Debug)]
 pub(crate) struct Invitations {
     stream: StreamName,
-    join_secret: Option<String>,
+    join_secret: Option<Secret>,
     on_loopback: bool,
     manager: watch::Sender<Option<Url>>,
 }
@@ -78,7 +79,7 @@ impl Invitations {
     /// `manager` is the one that the config names, if any.
     pub(crate) fn new(
         stream: StreamName,
-        join_secret: Option<String>,
+        join_secret: Option<Secret>,
         on_loopback: bool,
         manager: Option<Url>,
     ) -> Arc<Self> {
@@ -134,7 +135,7 @@ impl Invitations {
 
     fn admit(&self, invitation: &Invitation) -> Result<(), Declined> {
         match &self.join_secret {
-            Some(secret) if same(secret, &invitation.join_secret) => Ok(()),
+            Some(secret) if same(secret.reveal(), invitation.join_secret.reveal()) => Ok(()),
             Some(_) => Err(Declined::WrongSecret),
             None if self.on_loopback => Ok(()),
             None => Err(Declined::SecretNeeded),
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     fn invitations(secret: Option<&str>, on_loopback: bool) -> Arc<Invitations> {
-        Invitations::new("live".parse().unwrap(), secret.map(str::to_owned), on_loopback, None)
+        Invitations::new("live".parse().unwrap(), secret.map(Secret::from), on_loopback, None)
     }
 
     fn invite(invitations: &Invitations, body: &str, attached: bool) -> Result<Introduction, Declined> {

@@ -2,7 +2,8 @@
 //!
 //! A key of the environment is `SPILLWAY_` and the key's path in capitals, sections parted by two underscores:
 //! `SPILLWAY_JOIN_SECRET`, `SPILLWAY_HTTP__MAX_CONNECTIONS`. The four programs share one environment, so a variable whose
-//! first word is no key of this program is another program's and is left alone.
+//! first word is no key of this program is another program's and is left alone. Numbers and lists are read as such, but for secrets
+//! (`secret`, `…_secret`), which are text whatever they look like. No error quotes a secret.
 
 use std::path::{Path, PathBuf};
 
@@ -57,11 +58,11 @@ where
             .map_err(|reason| ConfigError::Unreadable { path: path.to_owned(), reason })?;
         layers = layers.merge(NamedToml { text, path: path.to_owned() });
     }
-    layers
-        .merge(environment)
-        .merge(CommandLine(command_line))
-        .extract()
-        .map_err(|error| ConfigError::Invalid(explain(error)))
+    layers = layers.merge(environment.clone().filter(|key| !is_secret(key.as_str())));
+    for (key, text) in environment.iter().filter(|(key, _)| is_secret(key.as_str())) {
+        layers = layers.merge(SecretOfEnvironment { key: key.as_str().to_ascii_lowercase(), text });
+    }
+    layers.merge(CommandLine(command_line)).extract().map_err(|error| ConfigError::Invalid(explain(error)))
 }
 
 /// The configuration as TOML, as `--print-config` shows it.
@@ -80,6 +81,12 @@ fn top_level_keys(figment: &Figment) -> Vec<String> {
         .and_then(|mut data| data.remove(&Profile::Default))
         .map(|keys| keys.into_keys().collect())
         .unwrap_or_default()
+}
+
+/// Whether the value of a key, given by its path, is a secret.
+fn is_secret(path: &str) -> bool {
+    let key = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    key == "secret" || key.ends_with("_secret")
 }
 
 /// All errors of a figment in one line each, in words of the config rather than of the library.
@@ -103,7 +110,30 @@ impl figment::Provider for NamedToml {
     }
 
     fn data(&self) -> Result<figment::value::Map<Profile, figment::value::Dict>, figment::Error> {
+        // The library's own words on a broken line quote it, and it may be that of a secret.
+        if let Err(error) = toml::from_str::<toml::Table>(&self.text) {
+            let before = &self.text[..error.span().map_or(0, |span| span.start.min(self.text.len()))];
+            let (line, message) = (before.matches('\n').count() + 1, error.message());
+            return Err(format!("line {line}: {message}").into());
+        }
         Toml::string(&self.text).data()
+    }
+}
+
+/// A secret from the environment, which is text even if it is all digits.
+struct SecretOfEnvironment {
+    /// Its path, such as `join_secret`.
+    key: String,
+    text: String,
+}
+
+impl figment::Provider for SecretOfEnvironment {
+    fn metadata(&self) -> figment::Metadata {
+        figment::Metadata::named("the environment")
+    }
+
+    fn data(&self) -> Result<figment::value::Map<Profile, figment::value::Dict>, figment::Error> {
+        Serialized::default(&self.key, &self.text).data()
     }
 }
 
@@ -127,12 +157,13 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::Secret;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Sample {
         name: String,
-        secret: Option<String>,
+        secret: Option<Secret>,
         http: Http,
     }
 
@@ -193,6 +224,51 @@ mod tests {
         let error = load::<Sample>(Some(file.path()), Flags::default()).unwrap_err().to_string();
         assert!(error.contains("http.connections"), "{error}");
         assert!(error.contains(&file.path().display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_secret_of_the_environment_is_text_whatever_it_looks_like() {
+        for text in ["123456", "true", "[1, 2]", "0x10", "1e5", " a=b "] {
+            let secret = SecretOfEnvironment { key: "secret".into(), text: text.into() };
+            let read: Sample =
+                Figment::from(Serialized::defaults(Sample::default())).merge(secret).extract().unwrap();
+            assert_eq!(read.secret.unwrap().reveal(), text);
+        }
+        for (key, secret) in
+            [("secret", true), ("http.join_secret", true), ("JOIN_SECRET", true), ("secrets", false)]
+        {
+            assert_eq!(is_secret(key), secret, "{key}");
+        }
+    }
+
+    #[test]
+    fn no_error_quotes_a_secret() {
+        for written in [
+            "secret = 734734",
+            "secret = -734734",
+            "secret = 734.734",
+            "secret = [734734]",
+            "secret = { a = 734734 }",
+            "secret = xx734734",
+            "secret = \"xx734734",
+            "secret = 'xx734734' oops",
+            "secret = 734734xx",
+        ] {
+            let file = file(&format!("name = 'a'\n{written}\n"));
+            let error = load::<Sample>(Some(file.path()), Flags::default()).unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("734"), "{written}: {said}");
+            assert!(said.contains("secret") || said.contains("line 2"), "{written}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_printed_secret_is_not_shown_and_cannot_be_taken_for_one() {
+        let secret = Some(Secret::from("open sesame"));
+        let printed = print(&Sample { secret, ..Sample::default() }).unwrap();
+        assert!(printed.contains("secret = ") && !printed.contains("sesame"), "{printed}");
+        let error = load::<Sample>(Some(file(&printed).path()), Flags::default()).unwrap_err().to_string();
+        assert!(error.contains("\"secret\"") && error.contains("write the secret itself"), "{error}");
     }
 
     #[test]

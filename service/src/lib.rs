@@ -13,6 +13,7 @@ pub mod flags;
 pub mod lifecycle;
 pub mod program;
 pub mod readiness;
+pub mod secret;
 pub mod telemetry;
 
 pub use backoff::{Backoff, BackoffConfig};
@@ -23,3 +24,4 @@ pub use flags::CommonFlags;
 pub use lifecycle::{Shutdown, Tasks};
 pub use program::{Usage, run, run_with_codes};
 pub use readiness::{Latch, Readiness};
+pub use secret::Secret;

@@ -46,6 +46,24 @@ async fn log_says(program: &Program, parts: &[&str]) {
 }
 
 #[tokio::test]
+async fn a_secret_of_digits_is_taken_as_text_and_shown_by_nothing() {
+    for name in ["primary", "local-server", "traffic-manager"] {
+        let asks = |secret: &str| {
+            let mut command = tokio::process::Command::new(binary(name));
+            command.arg("--print-config").env("SPILLWAY_JOIN_SECRET", secret).kill_on_drop(true);
+            tokio::time::timeout(SAYS, command.output())
+        };
+        let printed = asks("734734").await.unwrap().unwrap();
+        let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+        assert!(printed.status.success(), "{name}: {}", String::from_utf8_lossy(&printed.stderr));
+        assert!(text.contains("join_secret = ") && !text.contains("734"), "{name}: {text}");
+        let refused = asks("(set, not shown)").await.unwrap().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{name}");
+        says(&String::from_utf8_lossy(&refused.stderr), &["join_secret", "write the secret itself"]);
+    }
+}
+
+#[tokio::test]
 async fn an_unreachable_manager_is_retried_said_and_exit_code_3() {
     let ran = client(Subnet::unused().manager(), &["locate"]).await;
     assert_eq!(ran.code, 3, "{}", ran.stderr);

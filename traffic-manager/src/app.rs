@@ -82,7 +82,7 @@ impl Manager {
         let public_url = setup::public_url(config, bound)?;
         let clock = Clock::start();
         let secret = match &config.secret {
-            Some(secret) => secret.clone().into_bytes(),
+            Some(secret) => secret.reveal().as_bytes().to_vec(),
             None => secret::kept_in(state)?,
         };
         let keyring = Arc::new(Keyring::new(secret, config.session.life, clock));
@@ -170,7 +170,7 @@ impl Manager {
             viewers: Arc::clone(&self.viewers),
             keyring: Arc::clone(&self.keyring),
             operator: operator.clone(),
-            join_secret: config.join_secret.as_deref().filter(|secret| !secret.is_empty()).map(Into::into),
+            join_secret: config.join_secret.clone().filter(|secret| !secret.is_empty()),
             limits: Limits {
                 watchers: config.session.max_watchers,
                 message_bytes: config.http.max_message_bytes,

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use policy::{Region, balancing::Balancing};
 use serde::{Deserialize, Serialize};
+use service::Secret;
 use url::Url;
 
 pub use self::{
@@ -34,9 +35,9 @@ pub struct Config {
     /// Where `/metrics`, `/live` and `/ready` are: `ip[:port]`; without one, port 9100 of `listen`.
     pub admin: Option<String>,
     /// What servers must show to attach, and the manager to call on the primary. Needed off loopback.
-    pub join_secret: Option<String>,
+    pub join_secret: Option<Secret>,
     /// What session keys derive from; without one, a file in the state folder. The same on every manager of a fleet.
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// Where secrets, pid files and logs of relays are; without one, spillway in the user's state folder.
     pub state_dir: Option<PathBuf>,
     /// How one of several relays is picked.

@@ -16,6 +16,7 @@ use proto::v1::{
     FILE_DESCRIPTOR_SET, fleet_server::FleetServer, operator_server::OperatorServer,
     viewers_server::ViewersServer,
 };
+use service::Secret;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Extensions, Status, metadata::MetadataValue, service::Routes};
@@ -39,7 +40,7 @@ pub(crate) struct Services {
     /// What an operator may ask.
     pub(crate) operator: OperatorService,
     /// What servers must show to attach.
-    pub(crate) join_secret: Option<Arc<str>>,
+    pub(crate) join_secret: Option<Secret>,
     /// Limits of the services.
     pub(crate) limits: Limits,
     /// Ends every stream.

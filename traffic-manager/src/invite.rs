@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use policy::routing::Kind;
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use service::{Backoff, BackoffConfig, Usage};
+use service::{Backoff, BackoffConfig, Secret, Usage};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -54,7 +54,7 @@ pub(crate) struct Inviter {
     /// Where it finds the manager.
     pub(crate) manager_url: String,
     /// What proves that the manager may call.
-    pub(crate) join_secret: String,
+    pub(crate) join_secret: Secret,
     /// Between calls.
     pub(crate) backoff: BackoffConfig,
     /// How long a call may take, and how long a primary that accepted may take to attach.
@@ -125,7 +125,8 @@ impl Inviter {
 
     async fn call(&self, client: &reqwest::Client) -> Outcome {
         let url = self.primary.join("/.fleet/invite").expect("an absolute path fits every http URL");
-        let invitation = Invitation { manager_url: &self.manager_url, join_secret: &self.join_secret };
+        let invitation =
+            Invitation { manager_url: &self.manager_url, join_secret: self.join_secret.reveal() };
         let outcome = match client.post(url).json(&invitation).send().await {
             Ok(answer) => self.judge(answer).await,
             Err(error) => Outcome::Unavailable(causes(&error)),

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use policy::{Settings, settings::RegionSettings, steering::Pace};
-use service::{Usage, address};
+use service::{Secret, Usage, address};
 use url::{Host, Url};
 
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) fn addresses(config: &Config) -> Result<(SocketAddr, SocketAddr), Usa
         Some(text) => parse("admin", text, ADMIN_PORT)?,
         None => SocketAddr::new(listen.ip(), ADMIN_PORT),
     };
-    if !listen.ip().is_loopback() && config.join_secret.as_deref().unwrap_or_default().is_empty() {
+    if !listen.ip().is_loopback() && config.join_secret.as_ref().is_none_or(Secret::is_empty) {
         return Err(Usage(format!(
             "{listen} can be reached from other hosts, so servers need a join secret to attach: give this program and all \
              servers the same with SPILLWAY_JOIN_SECRET or join_secret in their config, or stay here with --listen 127.0.0.1"

@@ -98,7 +98,7 @@ impl Drop for Running {
 
 /// A manager that acts at once and starts nothing.
 fn quick() -> Config {
-    let mut config = Config { secret: Some("of the tests".to_owned()), ..Config::default() };
+    let mut config = Config { secret: Some("of the tests".into()), ..Config::default() };
     config.liveness.first_start_window = Duration::ZERO;
     config.scaling.ramp = Duration::ZERO;
     config.provisioner.kind = ProvisionerKind::Standby;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use policy::{Region, ServerId, SessionId, StreamName, routing::Kind};
+use service::Secret;
 
 pub use crate::census::Tally;
 
@@ -22,7 +23,7 @@ pub struct Identity {
     /// What its line carries; 0 where nobody knows.
     pub uplink_bits_per_second: u64,
     /// What proves that it may join.
-    pub join_secret: String,
+    pub join_secret: Secret,
     /// What the provisioner called this launch; empty where an operator started it.
     pub launch_id: String,
     /// Where Prometheus scrapes it: host and port.

@@ -45,7 +45,7 @@ pub(super) fn hello(
         capacity: identity.capacity,
         uplink_bits_per_second: identity.uplink_bits_per_second,
         incarnation,
-        join_secret: identity.join_secret.clone(),
+        join_secret: identity.join_secret.reveal().to_owned(),
         streams: streams.into_iter().map(stream).collect(),
         launch_id: identity.launch_id.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

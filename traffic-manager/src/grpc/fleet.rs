@@ -57,7 +57,7 @@ impl FleetService {
 
     fn check_secret(&self, hello: &v1::Hello) -> Result<(), Status> {
         match &self.services.join_secret {
-            Some(secret) if !same(secret.as_bytes(), hello.join_secret.as_bytes()) => {
+            Some(secret) if !same(secret.reveal().as_bytes(), hello.join_secret.as_bytes()) => {
                 tracing::warn!(server = hello.id, "a server showed a wrong join secret");
                 Err(Status::unauthenticated("the join secret is not this manager's"))
             }

@@ -18,6 +18,7 @@ use policy::{
     fleet::{Inventory, LaunchSpec, Offer},
 };
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use service::Secret;
 use tokio::{
     io::unix::AsyncFd,
     process::{Child, Command},
@@ -44,7 +45,7 @@ pub(crate) struct ProcessSettings {
     /// Further arguments; `{address}` stands for the relay's IP address.
     pub(crate) arguments: Vec<String>,
     /// What relays show when they attach.
-    pub(crate) join_secret: Option<String>,
+    pub(crate) join_secret: Option<Secret>,
     /// Where pid files and logs are.
     pub(crate) folder: PathBuf,
     /// How long a relay may take to end when it is told, before it is killed.
@@ -106,7 +107,7 @@ impl Process {
             .process_group(0)
             .kill_on_drop(false);
         if let Some(secret) = &settings.join_secret {
-            command.env("SPILLWAY_JOIN_SECRET", secret);
+            command.env("SPILLWAY_JOIN_SECRET", secret.reveal());
         }
         Ok(command)
     }

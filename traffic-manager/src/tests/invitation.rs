@@ -22,7 +22,7 @@ fn inviter(primary: SocketAddr, gallery: &Arc<Gallery>) -> Inviter {
     Inviter {
         primary: format!("http://{primary}/live/index.m3u8").parse().unwrap(),
         manager_url: "http://127.0.0.1:7000".to_owned(),
-        join_secret: "s3".to_owned(),
+        join_secret: "s3".into(),
         backoff: BackoffConfig { first: Duration::from_millis(5), longest: Duration::from_millis(20) },
         patience: Duration::from_secs(10),
         max_answer_bytes: 1_000,

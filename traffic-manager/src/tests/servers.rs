@@ -46,7 +46,7 @@ async fn a_change_of_keys_is_a_newer_directive() {
 #[tokio::test]
 async fn who_may_not_attach_is_told_why() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { join_secret: Some("right".to_owned()), ..quick() };
+    let config = Config { join_secret: Some("right".into()), ..quick() };
     let manager = Running::with(config, folder.path()).await;
     let refusal = async |hello: Hello| {
         let status = FakeServer::attach(&manager, hello).await.unwrap_err();
