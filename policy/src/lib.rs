@@ -11,6 +11,7 @@ pub mod decision;
 pub mod demand;
 pub mod drain;
 pub mod fleet;
+pub mod geography;
 pub mod name;
 pub mod pathways;
 pub mod phase;

@@ -122,13 +122,19 @@ impl ServerId {
 }
 
 impl Region {
-    /// The name of the region of viewers of whom nothing else is known.
+    /// The name of the region of viewers where nothing tells regions apart.
     pub const FALLBACK: &'static str = "default";
 
-    /// The region of viewers of whom nothing else is known.
+    /// The region of viewers where nothing tells regions apart.
     #[must_use]
     pub fn fallback() -> Self {
         Self(Self::FALLBACK.into())
+    }
+
+    /// The region of viewers whose address is in none, where regions are told by address.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self("unknown".into())
     }
 }
 
