@@ -108,7 +108,9 @@ fn block(readme: &str, begins: &str) -> String {
 fn the_configuration_that_the_readme_shows_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("manager.toml");
-    std::fs::write(&file, block(&readme(), "primary = \"http://")).unwrap();
+    let shown = ["primary = \"http://", "[region_map]\ndatabase"];
+    let whole = shown.map(|begins| block(&readme(), begins)).join("\n");
+    std::fs::write(&file, whole).unwrap();
     let mut manager = Command::new(binary("traffic-manager"));
     let output = manager.arg("--config").arg(&file).arg("--print-config").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

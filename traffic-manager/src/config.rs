@@ -15,7 +15,8 @@ pub use self::{
     flags::{Flags, SettingFlags},
     machinery::{Http, Invite, Limits, ProvisionerKind, Provisioning},
     sections::{
-        Draining, Launching, Liveness, RegionConfig, RegionMapConfig, Scaling, SessionConfig, Steering,
+        Draining, Launching, Liveness, Location, RegionConfig, RegionMapConfig, Scaling, SessionConfig,
+        Steering,
     },
 };
 
@@ -44,7 +45,8 @@ pub struct Config {
     pub balancing: Balancing,
     /// Whether viewers return to the primary while it has room. Off: a move costs a viewer more than it saves.
     pub backfill: bool,
-    /// Regions that differ from the rest, by name.
+    /// Regions that differ from the rest, by name. `unknown`, which is there where regions are told by address, is as `default` where it
+    /// is not named here, but that no relay is kept for it and that `default`'s relays help.
     pub regions: BTreeMap<Region, RegionConfig>,
     /// Regions by address.
     pub region_map: RegionMapConfig,

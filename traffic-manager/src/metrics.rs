@@ -1,7 +1,7 @@
 //! Every metric of the traffic manager, described. Labels are regions, phases and words of policy, never ids of viewers.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
-use policy::{Decision, Fleet, Phase, routing::Kind};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use policy::{Decision, Fleet, Phase, geography::By, routing::Kind};
 
 const REGION_VIEWERS: &str = "spillway_region_viewers";
 const REGION_THRESHOLD: &str = "spillway_region_threshold";
@@ -17,6 +17,9 @@ const FOLLOWERS: &str = "spillway_followers";
 const INVITATIONS: &str = "spillway_invitations_total";
 const REGION_MAP_NETWORKS: &str = "spillway_region_map_networks";
 const REGION_MAP_READS: &str = "spillway_region_map_reads_total";
+const REGION_DATABASE_READS: &str = "spillway_region_database_reads_total";
+const REGION_DATABASE_BUILT: &str = "spillway_region_database_built_timestamp_seconds";
+const REGION_LOOKUPS: &str = "spillway_region_lookups_total";
 
 /// Says what each metric means; once, before any is set.
 pub(crate) fn describe() {
@@ -37,6 +40,16 @@ pub(crate) fn describe() {
     describe_counter!(INVITATIONS, "Calls on the primary, by result.");
     describe_gauge!(REGION_MAP_NETWORKS, "Networks in the region map that is in use.");
     describe_counter!(REGION_MAP_READS, "Times the region map was read again after a change, by result.");
+    describe_counter!(
+        REGION_DATABASE_READS,
+        "Times the region database was read again after a change, by result."
+    );
+    describe_gauge!(
+        REGION_DATABASE_BUILT,
+        Unit::Seconds,
+        "Unix time at which the region database in use was built."
+    );
+    describe_counter!(REGION_LOOKUPS, "Viewers whose region was found, by what it followed from.");
     counter!(FORWARDS_DROPPED).absolute(0);
     counter!(CONNECTIONS_REFUSED).absolute(0);
     gauge!(WATCHERS).set(0);
@@ -98,6 +111,22 @@ pub(crate) fn region_map_networks(networks: usize) {
 /// The region map has changed and was read.
 pub(crate) fn region_map_read(result: &'static str) {
     counter!(REGION_MAP_READS, "result" => result).increment(1);
+}
+
+/// A region database is in use.
+pub(crate) fn region_database_built(unix_s: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "exact for a hundred million years")]
+    gauge!(REGION_DATABASE_BUILT).set(unix_s as f64);
+}
+
+/// The region database has changed and was read.
+pub(crate) fn region_database_read(result: &'static str) {
+    counter!(REGION_DATABASE_READS, "result" => result).increment(1);
+}
+
+/// A viewer's region was found.
+pub(crate) fn region_found(by: By) {
+    counter!(REGION_LOOKUPS, "by" => by.as_str()).increment(1);
 }
 
 /// Counts something for as long as it is open.

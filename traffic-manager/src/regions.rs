@@ -1,71 +1,70 @@
-//! Regions by address: the networks of the config and those of a file, which is read again whenever it changes.
+//! The region of a viewer by its address: the operator's networks first, then what a database says of the address.
 //!
-//! A file that turns wrong is said to be, with the line, and the last good one stays: a slip in an editor must not send a whole
-//! region's viewers elsewhere. At the start a wrong file is refused. What a network is, and which wins, is `policy`'s.
+//! Files are read again whenever they change. One that turns wrong is said to be, and the last good one stays: a slip in an editor
+//! must not send a whole region's viewers elsewhere. At the start a wrong file is refused. What a network or a place is, and which
+//! rule wins, is `policy`'s.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Write as _,
-    fs,
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+mod database;
+mod networks;
+mod rules;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod watched;
 
-use arc_swap::ArcSwap;
-use policy::{Region, region_map::RegionMap};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+
+use policy::{Region, geography::By};
 use service::Usage;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    config::{Config, RegionMapConfig},
-    metrics,
-};
+use self::{database::Database, networks::Networks, watched::Watched};
+use crate::config::Config;
 
 /// Which addresses are in which region.
 #[derive(Debug)]
 pub(crate) struct Regions {
-    file: Option<PathBuf>,
-    /// Those of the config, as lines of a file.
-    fixed: String,
-    /// Regions that there are.
-    known: BTreeSet<Region>,
+    networks: Networks,
+    database: Option<Database>,
     look_every: Duration,
-    map: ArcSwap<RegionMap>,
+    /// The region of an address of which nothing is known, and what to call that.
+    otherwise: (Region, By),
 }
-
-/// How one version of a file is told from another without reading it.
-type Version = Option<(SystemTime, u64)>;
 
 impl Regions {
     /// Reads what the config names.
     pub(crate) fn load(config: &Config) -> Result<Self, Usage> {
-        let RegionMapConfig { file, networks, look_every } = &config.region_map;
-        if look_every.is_zero() {
+        let map = &config.region_map;
+        if map.look_every.is_zero() {
             return Err(Usage("region_map.look_every is 0: give a time, such as 5s".to_owned()));
         }
-        let mut fixed = String::new();
-        for (network, region) in networks {
-            let _ = writeln!(fixed, "{network} {region}");
-        }
-        let known = config.regions.keys().cloned().chain([Region::fallback()]).collect();
-        let regions =
-            Self { file: file.clone(), fixed, known, look_every: *look_every, map: ArcSwap::default() };
-        let map = regions.read().map_err(Usage)?;
-        regions.hang(map);
-        Ok(regions)
+        let known = known(config);
+        let otherwise = if map.tells_regions() {
+            (Region::unknown(), By::Unknown)
+        } else {
+            (Region::fallback(), By::Default)
+        };
+        let geography = rules::geography(config, &known)?;
+        let networks = Networks::load(map, known)?;
+        let database = map.database.as_ref().map(|file| Database::load(file, map, geography)).transpose()?;
+        Ok(Self { networks, database, look_every: map.look_every, otherwise })
     }
 
-    /// The region of an address; `default` where nothing says another.
-    pub(crate) fn of(&self, address: IpAddr) -> Region {
-        self.map.load().find(address).cloned().unwrap_or_else(Region::fallback)
+    /// The region of an address, and what it follows from.
+    pub(crate) fn of(&self, address: IpAddr) -> (Region, By) {
+        let by_network = self.networks.of(address).map(|region| (region, By::Network));
+        by_network.or_else(|| self.database.as_ref()?.of(address)).unwrap_or_else(|| self.otherwise.clone())
     }
 
-    /// Reads the file again whenever it has changed, until told to stop.
+    /// Reads files again whenever they have changed, until told to stop.
     pub(crate) async fn follow(&self, stop: CancellationToken) {
-        let Some(file) = &self.file else { return stop.cancelled().await };
-        let mut seen = version(file);
+        let mut map = self.networks.watched();
+        let mut database = self.database.as_ref().map(|database| (database, database.watched()));
+        if map.is_none() && database.is_none() {
+            return stop.cancelled().await;
+        }
         let mut looks = tokio::time::interval(self.look_every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -73,123 +72,19 @@ impl Regions {
                 () = stop.cancelled() => return,
                 _ = looks.tick() => {}
             }
-            let now = version(file);
-            if now != seen {
-                seen = now;
-                self.read_again();
+            if map.as_mut().is_some_and(Watched::has_changed) {
+                self.networks.read_again();
+            }
+            if let Some((database, file)) = &mut database
+                && file.has_changed()
+            {
+                database.read_again().await;
             }
         }
-    }
-
-    fn read_again(&self) {
-        match self.read() {
-            Ok(map) => {
-                tracing::info!(networks = map.len(), "the region map has changed");
-                self.hang(map);
-                metrics::region_map_read("ok");
-            }
-            Err(error) => {
-                tracing::error!(
-                    error,
-                    "the region map has changed and cannot be used; the last good one stays"
-                );
-                metrics::region_map_read("invalid");
-            }
-        }
-    }
-
-    fn hang(&self, map: RegionMap) {
-        metrics::region_map_networks(map.len());
-        self.map.store(map.into());
-    }
-
-    /// The text of what is wrong names the file and the line.
-    fn read(&self) -> Result<RegionMap, String> {
-        let mut text = String::new();
-        if let Some(file) = &self.file {
-            let shown = file.display();
-            text = fs::read_to_string(file)
-                .map_err(|error| format!("cannot read the region map {shown}: {error}"))?;
-            text.parse::<RegionMap>().map_err(|error| format!("{shown}: {error}"))?;
-        }
-        let map: RegionMap =
-            format!("{text}\n{}", self.fixed).parse().map_err(|error| format!("region_map: {error}"))?;
-        if let Some(region) = map.regions().find(|region| !self.known.contains(*region)) {
-            return Err(format!("region_map names region {region}: add [regions.{region}] to the config"));
-        }
-        Ok(map)
     }
 }
 
-fn version(file: &Path) -> Version {
-    let data = fs::metadata(file).ok()?;
-    Some((data.modified().ok()?, data.len()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::RegionConfig;
-
-    const EU: &str = "203.0.113.7";
-
-    fn config(file: &Path) -> Config {
-        let mut config = Config::default();
-        config.regions.insert("eu".parse().unwrap(), RegionConfig::default());
-        config.region_map.file = Some(file.to_owned());
-        config.region_map.look_every = Duration::from_millis(5);
-        config
-    }
-
-    fn region(regions: &Regions, address: &str) -> String {
-        regions.of(address.parse().unwrap()).to_string()
-    }
-
-    async fn becomes(regions: &Regions, wanted: &str) {
-        let become_so = async {
-            while region(regions, EU) != wanted {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), become_so).await.expect("the file is read again");
-    }
-
-    #[tokio::test]
-    async fn a_file_that_changes_is_read_again_and_one_that_turns_wrong_changes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("regions");
-        fs::write(&file, "# nobody yet\n").unwrap();
-        let regions = Regions::load(&config(&file)).unwrap();
-        assert_eq!(region(&regions, EU), "default");
-        let stop = CancellationToken::new();
-        let change = async {
-            fs::write(&file, "203.0.113.0/24 eu\n").unwrap();
-            becomes(&regions, "eu").await;
-            fs::write(&file, "203.0.113.0/24 nowhere\n").unwrap();
-            regions.read_again();
-            assert_eq!(region(&regions, EU), "eu", "the last good one stays");
-            fs::write(&file, "").unwrap();
-            becomes(&regions, "default").await;
-            stop.cancel();
-        };
-        tokio::join!(regions.follow(stop.clone()), change);
-    }
-
-    #[test]
-    fn what_is_wrong_at_the_start_is_refused_with_its_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("regions");
-        let refused = || Regions::load(&config(&file)).unwrap_err().to_string();
-        assert!(refused().contains("cannot read the region map"), "{}", refused());
-        let mut never = config(&file);
-        never.region_map.look_every = Duration::ZERO;
-        assert!(Regions::load(&never).unwrap_err().to_string().contains("look_every"));
-        for (text, words) in [
-            ("203.0.113.0/24 eu\n203.0.113.1/24 eu\n", "line 2"),
-            ("203.0.113.0/24 mars\n", "add [regions.mars]"),
-        ] {
-            fs::write(&file, text).unwrap();
-            assert!(refused().contains(words), "{}", refused());
-        }
-    }
+/// Regions that there are.
+fn known(config: &Config) -> BTreeSet<Region> {
+    config.regions.keys().cloned().chain([Region::fallback(), Region::unknown()]).collect()
 }

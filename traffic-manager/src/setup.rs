@@ -1,5 +1,7 @@
 //! What the configuration comes to: addresses, URLs and policy's settings, checked once, so that nonsense is said at the start.
 
+mod regions;
+
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _, UdpSocket},
@@ -7,12 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use policy::{Settings, settings::RegionSettings, steering::Pace};
+use policy::{Settings, steering::Pace};
 use service::{Secret, Usage, address};
 use url::{Host, Url};
 
 use crate::{
-    config::{Config, ProvisionerKind, RegionConfig},
+    config::{Config, ProvisionerKind},
     provisioner::ProcessSettings,
 };
 
@@ -124,11 +126,7 @@ pub(crate) fn settings(config: &Config, public_url: &str, first_generation: u64)
     let Config { scaling, launching, draining, liveness, limits, .. } = config;
     let settings = Settings {
         threshold: config.threshold,
-        regions: config
-            .regions
-            .iter()
-            .map(|(name, region)| (name.clone(), region_settings(region)))
-            .collect(),
+        regions: regions::settings(config),
         max_regions: scaling.max_regions,
         fleet_budget: scaling.fleet_budget,
         leave_ratio: scaling.leave_ratio,
@@ -159,11 +157,6 @@ pub(crate) fn settings(config: &Config, public_url: &str, first_generation: u64)
         steering_url: format!("{public_url}/steer"),
     };
     settings.validated().map_err(|error| Usage(error.to_string()))
-}
-
-fn region_settings(region: &RegionConfig) -> RegionSettings {
-    let RegionConfig { threshold, min_relays, max_relays, neighbours } = region.clone();
-    RegionSettings { threshold, min_relays, max_relays, neighbours }
 }
 
 /// How often players ask.

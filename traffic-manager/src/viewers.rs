@@ -13,6 +13,7 @@ use hls::{
 use policy::{
     Class, InvalidName, Region, ServerId, SessionId, StreamName,
     balancing::Balancer,
+    geography::By,
     placement::{self, Placement, Question, Request, Step},
     routing::Route,
     session::{InvalidToken, Session},
@@ -72,6 +73,13 @@ pub(crate) struct Wish<'a> {
     pub(crate) peer: IpAddr,
 }
 
+impl<'a> Wish<'a> {
+    /// The region that the viewer named; an empty name is none.
+    fn region(&self) -> Option<&'a str> {
+        self.region.filter(|name| !name.is_empty())
+    }
+}
+
 /// A viewer that has a place.
 #[derive(Debug, Clone)]
 pub(crate) struct Placed {
@@ -109,7 +117,7 @@ impl Viewers {
     pub(crate) fn check(&self, wish: &Wish<'_>) -> Result<(), Unplaced> {
         let picture = self.gallery.now();
         self.stream(&picture, wish.stream)?;
-        match wish.region {
+        match wish.region() {
             Some(name) => self.region(&picture, name).map(drop),
             None => Ok(()),
         }
@@ -120,11 +128,12 @@ impl Viewers {
         let asked = Some(wish.stream).filter(|name| !name.is_empty());
         let stream = asked.or(earlier.as_ref().map(|session| session.stream.as_str())).unwrap_or_default();
         let (stream, template) = self.stream(picture, stream)?;
-        let region = match (wish.region.filter(|name| !name.is_empty()), &earlier) {
-            (Some(name), _) => self.region(picture, name)?,
-            (None, Some(session)) => session.region.clone(),
+        let (region, by) = match (wish.region(), &earlier) {
+            (Some(name), _) => (self.region(picture, name)?, By::Parameter),
+            (None, Some(session)) => (session.region.clone(), By::Session),
             (None, None) => self.regions.of(wish.peer),
         };
+        metrics::region_found(by);
         let id = earlier.map_or_else(|| SessionId::drawn(rand::random()), |session| session.id);
         let request =
             Request { session: &id, stream: &stream, region: &region, class: wish.class, avoid: wish.avoid };

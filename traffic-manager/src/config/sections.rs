@@ -18,31 +18,81 @@ pub struct RegionConfig {
     pub max_relays: u32,
     /// Other regions whose relays may help, nearest first.
     pub neighbours: Vec<Region>,
+    /// Where it is: viewers in a city that no rule of `[region_map]` names are in the nearest region that has a location.
+    pub location: Option<Location>,
 }
 
 impl Default for RegionConfig {
     fn default() -> Self {
         let RegionSettings { threshold, min_relays, max_relays, neighbours } = RegionSettings::default();
-        Self { threshold, min_relays, max_relays, neighbours }
+        Self { threshold, min_relays, max_relays, neighbours, location: None }
     }
 }
 
-/// Regions by address: the longest prefix wins. Who is in none, and did not say, is in region `default`.
+/// A place on the earth: `location = { latitude = 50.11, longitude = 8.68 }`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// Degrees north of the equator; south is negative.
+    pub latitude: f64,
+    /// Degrees east of Greenwich; west is negative.
+    pub longitude: f64,
+}
+
+/// Regions by address: the operator's networks, of which the longest prefix wins, then what a database says of the address. Who is
+/// in none, and did not say, is in region `unknown`, or in `default` where there is neither networks nor a database.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegionMapConfig {
     /// A file with a network and a region a line. It is read again when it changes.
     pub file: Option<PathBuf>,
-    /// How often to look whether the file has changed. 5 s: an operator who waits for it does not wait long.
+    /// A MaxMind database (`.mmdb`) of any vendor, City or Country edition, such as `GeoLite2-City.mmdb`. It is read again when it
+    /// changes, and kept in memory whole, twice for the moment when a new one takes over.
+    pub database: Option<PathBuf>,
+    /// The largest database that is read. 512 MiB: several times the largest City edition that is sold.
+    pub max_database_bytes: u64,
+    /// How far from a viewer's city the nearest region's location may be. 2,000 km: some 20 ms there and back by fibre.
+    pub nearest_within_km: f64,
+    /// How vague a city's coordinates may be to count. 200 km: beyond it databases mean half a country.
+    pub max_accuracy_km: u16,
+    /// How often to look whether a file has changed. 5 s: an operator who waits for it does not wait long.
     #[serde(with = "humantime_serde")]
     pub look_every: Duration,
-    /// The same here: `"203.0.113.0/24" = "eu"`.
+    /// The same as in the file, here: `"203.0.113.0/24" = "eu"`.
     pub networks: BTreeMap<String, Region>,
+    /// Regions by city, by number in GeoNames or country and English name: `2643743 = "eu"`, `"GB/London" = "eu"`.
+    pub cities: BTreeMap<String, Region>,
+    /// Regions by subdivision of a country (ISO 3166-2): `US-CA = "us-west"`.
+    pub subdivisions: BTreeMap<String, Region>,
+    /// Regions by country (ISO 3166-1): `US = "us-east"`.
+    pub countries: BTreeMap<String, Region>,
+    /// Regions by continent (AF, AN, AS, EU, NA, OC, SA): `EU = "eu"`.
+    pub continents: BTreeMap<String, Region>,
 }
 
 impl Default for RegionMapConfig {
     fn default() -> Self {
-        Self { file: None, look_every: Duration::from_secs(5), networks: BTreeMap::new() }
+        Self {
+            file: None,
+            database: None,
+            max_database_bytes: 512 << 20,
+            nearest_within_km: 2_000.0,
+            max_accuracy_km: 200,
+            look_every: Duration::from_secs(5),
+            networks: BTreeMap::new(),
+            cities: BTreeMap::new(),
+            subdivisions: BTreeMap::new(),
+            countries: BTreeMap::new(),
+            continents: BTreeMap::new(),
+        }
+    }
+}
+
+impl RegionMapConfig {
+    /// Whether regions are told by address at all.
+    #[must_use]
+    pub fn tells_regions(&self) -> bool {
+        self.file.is_some() || self.database.is_some() || !self.networks.is_empty()
     }
 }
 

@@ -45,7 +45,8 @@ async fn what_is_not_known_is_refused_with_what_is() {
     for (path, status, words) in [
         ("/watch/other.m3u8", 404, "live"),
         ("/watch/%22%3Cx%3E.m3u8", 404, "live"),
-        ("/watch/live.m3u8?region=mars", 400, "default"),
+        ("/watch/live.m3u8?region=mars", 400, "there is no region \"mars\": there is default"),
+        ("/play/live?region=e%2Fu", 400, "there is default"),
     ] {
         let answer = manager.get(path).await;
         assert_eq!(answer.status().as_u16(), status, "{path}");
@@ -68,6 +69,16 @@ async fn preflights_and_head_are_answered_everywhere() {
         assert_eq!(preflight.headers()["access-control-allow-methods"], "GET, HEAD, OPTIONS");
         let head = ask(Method::HEAD).send().await.unwrap();
         assert_eq!((head.status().as_u16(), head.text().await.unwrap().as_str()), (200, ""), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_region_without_a_name_is_none_for_whoever_watches_or_only_looks() {
+    let manager = Running::start().await;
+    let _primary = manager.primary().await;
+    for method in [Method::GET, Method::HEAD] {
+        let ask = manager.http.request(method.clone(), manager.url("/watch/live.m3u8?region="));
+        assert_eq!(ask.send().await.unwrap().status().as_u16(), 200, "{method}");
     }
 }
 
@@ -198,7 +209,7 @@ async fn the_region_comes_from_the_address_where_nobody_says_it() {
 #[tokio::test]
 async fn a_trusted_proxy_says_whose_region_it_is_over_http_and_grpc_and_nobody_else_does() {
     let folder = tempfile::tempdir().unwrap();
-    for (trusted, region) in [("127.0.0.0/8", "eu"), ("10.0.0.0/8", "default")] {
+    for (trusted, region) in [("127.0.0.0/8", "eu"), ("10.0.0.0/8", "unknown")] {
         let mut config = quick();
         let eu: policy::Region = "eu".parse().unwrap();
         config.regions.insert(eu.clone(), crate::config::RegionConfig::default());

@@ -1,0 +1,162 @@
+//! What a MaxMind database says of an address. The file is read into memory, because mapping it would need `unsafe`, and looked
+//! through once, so that no viewer is the one who finds that it is broken.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    net::IpAddr,
+    path::Path,
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use maxminddb::{MaxMindDbError, Reader, WithinOptions, geoip2};
+use policy::{
+    Region,
+    geography::{By, City, Geography, Level, Place, Record},
+};
+use service::Usage;
+
+use super::watched::Watched;
+use crate::{config::RegionMapConfig, metrics};
+
+/// Editions whose records say cities; `Country` says countries alone.
+const WITH_CITIES: [&str; 2] = ["city", "enterprise"];
+
+/// Records that are looked at for a country. The form of all is that of the first.
+const SAMPLE: usize = 1_000;
+
+type Atlas = Reader<Vec<u8>>;
+
+/// A database in use.
+#[derive(Debug)]
+pub(super) struct Database {
+    file: Watched,
+    terms: Terms,
+    geography: Geography,
+    atlas: ArcSwap<Atlas>,
+}
+
+/// What a database must fulfil.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    max_bytes: u64,
+    /// There are rules that only cities or subdivisions fulfil.
+    cities: bool,
+}
+
+/// A database that cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum InvalidDatabase {
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("it has more than {max} bytes: raise max_database_bytes in [region_map]")]
+    TooLarge { max: u64 },
+    #[error(
+        "it is no MaxMind database, or not a whole one: {0}; fetch it again, and unpack it if it is a .gz or .tar.gz"
+    )]
+    Broken(#[from] MaxMindDbError),
+    #[error("it is a database of type {0:?}: get a City or a Country edition")]
+    Type(String),
+    #[error("its records name no country: get a City or a Country edition with MaxMind's fields")]
+    Fields,
+    #[error(
+        "it is a Country edition ({0:?}), which knows no cities: get the City edition, or remove [region_map.cities] and \
+         [region_map.subdivisions]"
+    )]
+    NoCities(String),
+}
+
+impl Database {
+    pub(super) fn load(file: &Path, map: &RegionMapConfig, geography: Geography) -> Result<Self, Usage> {
+        let cities = geography.rules.has(Level::City) || geography.rules.has(Level::Subdivision);
+        let terms = Terms { max_bytes: map.max_database_bytes, cities };
+        let file = Watched::new(file);
+        let atlas = read(file.path(), terms)
+            .map_err(|error| Usage(format!("region database {}: {error}", file.path().display())))?;
+        said(&atlas, "the region database is read");
+        Ok(Self { file, terms, geography, atlas: ArcSwap::from_pointee(atlas) })
+    }
+
+    /// The region of an address, and what it follows from.
+    pub(super) fn of(&self, address: IpAddr) -> Option<(Region, By)> {
+        let atlas = self.atlas.load();
+        // Only an IPv6 address in a database of IPv4 fails: the whole file was looked through.
+        let said: geoip2::City<'_> = atlas.lookup(address.to_canonical()).ok()?.decode().ok()??;
+        self.geography.find(&record(&said)).map(|(region, by)| (region.clone(), by))
+    }
+
+    /// The file, as it was when it was read first.
+    pub(super) fn watched(&self) -> Watched {
+        self.file.clone()
+    }
+
+    pub(super) async fn read_again(&self) {
+        let (path, terms) = (self.file.path().to_owned(), self.terms);
+        let result = tokio::task::spawn_blocking(move || read(&path, terms)).await;
+        let file = self.file.path().display();
+        match result {
+            Ok(Ok(atlas)) => {
+                said(&atlas, "the region database has changed");
+                self.atlas.store(Arc::new(atlas));
+                metrics::region_database_read("ok");
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%file, %error, "the region database has changed and cannot be used; the last good one stays");
+                metrics::region_database_read("invalid");
+            }
+            Err(error) => tracing::error!(%file, %error, "reading the region database was broken off"),
+        }
+    }
+}
+
+fn said(atlas: &Atlas, what: &str) {
+    let facts = atlas.metadata();
+    tracing::info!(kind = facts.database_type, built_unix_s = facts.build_epoch, "{what}");
+    metrics::region_database_built(facts.build_epoch);
+}
+
+fn read(path: &Path, terms: Terms) -> Result<Atlas, InvalidDatabase> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?.take(terms.max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > terms.max_bytes {
+        return Err(InvalidDatabase::TooLarge { max: terms.max_bytes });
+    }
+    let atlas = Reader::from_source(bytes)?;
+    let kind = &atlas.metadata().database_type;
+    let is = |edition: &str| kind.to_ascii_lowercase().contains(edition);
+    let has_cities = WITH_CITIES.into_iter().any(is);
+    if !has_cities && !is("country") {
+        return Err(InvalidDatabase::Type(kind.clone()));
+    }
+    if !has_cities && terms.cities {
+        return Err(InvalidDatabase::NoCities(kind.clone()));
+    }
+    atlas.verify()?;
+    if names_places(&atlas)? { Ok(atlas) } else { Err(InvalidDatabase::Fields) }
+}
+
+/// Whether records have the fields that rules are about.
+fn names_places(atlas: &Atlas) -> Result<bool, MaxMindDbError> {
+    for network in atlas.networks(WithinOptions::default())?.take(SAMPLE) {
+        // A vendor's own form does not decode: text where there should be a map.
+        let Ok(Some(said)) = network?.decode::<geoip2::City<'_>>() else { continue };
+        if said.country.iso_code.is_some() || said.continent.code.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn record<'a>(said: &geoip2::City<'a>) -> Record<'a> {
+    let (geoname, name) = (said.city.geoname_id, said.city.names.english);
+    let coordinates = said.location.latitude.zip(said.location.longitude);
+    Record {
+        continent: said.continent.code,
+        country: said.country.iso_code,
+        subdivisions: said.subdivisions.iter().filter_map(|subdivision| subdivision.iso_code).collect(),
+        city: (geoname.is_some() || name.is_some()).then_some(City { geoname, name }),
+        place: coordinates.and_then(|(latitude, longitude)| Place::new(latitude, longitude).ok()),
+        accuracy_km: said.location.accuracy_radius,
+    }
+}
