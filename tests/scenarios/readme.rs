@@ -108,7 +108,7 @@ fn block(readme: &str, begins: &str) -> String {
 fn the_configuration_that_the_readme_shows_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("manager.toml");
-    let shown = ["primary = \"http://", "[region_map]\ndatabase"];
+    let shown = ["primary = \"http://", "[region_map]\ndatabase", "[http]\ntrusted_proxies"];
     let whole = shown.map(|begins| block(&readme(), begins)).join("\n");
     std::fs::write(&file, whole).unwrap();
     let mut manager = Command::new(binary("traffic-manager"));

@@ -131,7 +131,8 @@ impl Manager {
             tasks.spawn("invitation", inviter.run(self.stop.clone()));
         }
         let proxies = Arc::new(Proxies::trusted(config.http.trusted_proxies.clone()));
-        tasks.spawn("port", Listener { socket, router, limits, proxies }.serve(shutdown));
+        let opening = Arc::new(setup::opening(&config.http)?);
+        tasks.spawn("port", Listener { socket, router, limits, opening, proxies }.serve(shutdown));
         tasks.spawn("readiness", follow_readiness(Arc::clone(&self.gallery), latch, self.stop.clone()));
         tasks.spawn("regions", follow_regions(Arc::clone(&self.viewers), self.stop.clone()));
         tasks.spawn("session keys", turn_keys(self.keyring, self.stop.clone()));

@@ -4,6 +4,7 @@
 
 mod api;
 mod listener;
+mod opening;
 mod page;
 mod steer;
 mod watch;
@@ -22,7 +23,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use policy::placement::Refusal;
 use tonic::Status;
 
-pub(crate) use self::listener::{Listener, ListenerLimits};
+pub(crate) use self::{
+    listener::{Listener, ListenerLimits},
+    opening::Opening,
+};
 use crate::{
     grpc::operator::OperatorService,
     viewers::{Unplaced, Viewers},

@@ -12,6 +12,7 @@ const QUEUE: &str = "spillway_controller_queue_messages";
 const FORWARDS_DROPPED: &str = "spillway_forwards_dropped_total";
 const CONNECTIONS: &str = "spillway_connections";
 const CONNECTIONS_REFUSED: &str = "spillway_connections_refused_total";
+const CONNECTIONS_UNOPENED: &str = "spillway_connections_unopened_total";
 const WATCHERS: &str = "spillway_watchers";
 const FOLLOWERS: &str = "spillway_followers";
 const INVITATIONS: &str = "spillway_invitations_total";
@@ -35,6 +36,10 @@ pub(crate) fn describe() {
     );
     describe_gauge!(CONNECTIONS, "Open connections of viewers, servers and operators.");
     describe_counter!(CONNECTIONS_REFUSED, "Connections closed at once because there were too many.");
+    describe_counter!(
+        CONNECTIONS_UNOPENED,
+        "Connections closed before they had an answer: silent, or without the PROXY protocol header that they needed."
+    );
     describe_gauge!(WATCHERS, "Open Viewers.Watch streams.");
     describe_gauge!(FOLLOWERS, "Open Operator.Decisions streams that follow.");
     describe_counter!(INVITATIONS, "Calls on the primary, by result.");
@@ -96,6 +101,11 @@ pub(crate) fn forward_dropped() {
 /// A connection was closed because there were too many.
 pub(crate) fn connection_refused() {
     counter!(CONNECTIONS_REFUSED).increment(1);
+}
+
+/// A connection was closed because it did not begin as it must.
+pub(crate) fn connection_unopened(reason: &'static str) {
+    counter!(CONNECTIONS_UNOPENED, "reason" => reason).increment(1);
 }
 
 /// The primary was called on.

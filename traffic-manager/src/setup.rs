@@ -6,6 +6,7 @@ use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _, UdpSocket},
     path::PathBuf,
+    sync::Mutex,
 };
 
 use bytes::Bytes;
@@ -14,7 +15,8 @@ use service::{Secret, Usage, address};
 use url::{Host, Url};
 
 use crate::{
-    config::{Config, ProvisionerKind},
+    config::{Config, Http, ProvisionerKind},
+    http::Opening,
     provisioner::ProcessSettings,
 };
 
@@ -29,6 +31,9 @@ const VIEWERS_PORT: u16 = 8080;
 
 /// The last byte of the addresses of relays beside a primary on loopback.
 const RELAY_HOSTS: std::ops::RangeInclusive<u8> = 2..=9;
+
+/// Bytes of a PROXY protocol header with two IPv6 addresses and ports, and nothing more.
+const LEAST_PROXY_HEADER: usize = 52;
 
 /// Where to listen: for viewers and servers, and for `/metrics`.
 pub(crate) fn addresses(config: &Config) -> Result<(SocketAddr, SocketAddr), Usage> {
@@ -163,6 +168,18 @@ pub(crate) fn settings(config: &Config, public_url: &str, first_generation: u64)
 pub(crate) fn pace(config: &Config) -> Pace {
     let crate::config::Steering { ttl, longest_ttl, answers_per_second } = config.steering;
     Pace { ttl, longest_ttl, answers_per_second }
+}
+
+/// How connections must begin.
+pub(crate) fn opening(http: &Http) -> Result<Opening, Usage> {
+    let max_header_bytes = http.max_proxy_header_bytes;
+    if max_header_bytes < LEAST_PROXY_HEADER {
+        return Err(Usage(format!(
+            "http.max_proxy_header_bytes is {max_header_bytes}: give at least {LEAST_PROXY_HEADER}, which two IPv6 addresses take"
+        )));
+    }
+    let proxied = http.proxy_protocol_from.clone();
+    Ok(Opening { proxied, max_header_bytes, patience: http.header_timeout, warned: Mutex::default() })
 }
 
 /// The script that the watch page plays with.

@@ -3,6 +3,7 @@
 
 mod fake;
 mod invitation;
+mod openings;
 mod operators;
 mod page;
 mod servers;

@@ -83,9 +83,15 @@ pub struct Http {
     pub hls_js: Option<PathBuf>,
     /// Proxies whose `X-Forwarded-For` says who asks, such as `["10.0.0.0/8"]`. Nobody else's is believed: it decides the region.
     pub trusted_proxies: Vec<IpNet>,
+    /// Load balancers whose connections begin with a PROXY protocol header, version 2, such as `["10.0.1.7/32"]`. Each of theirs must,
+    /// and nobody else's may, so no server or operator can connect straight from there. Where `X-Forwarded-For` comes as well, it is
+    /// judged as if the client that the header names had connected.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// Bytes of such a header at most. 4 KiB: addresses take 52; the rest is notes that are skipped, such as a certificate's name.
+    pub max_proxy_header_bytes: usize,
     /// Open connections. 16,384: players that steer keep one for their TTL at most.
     pub max_connections: usize,
-    /// How long a client may take to send a request's headers.
+    /// How long a client may take to send a request's headers, and before them the first bytes of its connection.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
     /// How often a silent HTTP/2 connection is probed: finds servers whose host went away without a word.
@@ -130,6 +136,8 @@ impl Default for Http {
         Self {
             hls_js: None,
             trusted_proxies: Vec::new(),
+            proxy_protocol_from: Vec::new(),
+            max_proxy_header_bytes: 4_096,
             max_connections: 16_384,
             header_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(5),

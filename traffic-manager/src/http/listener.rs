@@ -13,12 +13,14 @@ use hyper_util::{
 use policy::proxies::Proxies;
 use service::Shutdown;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
 };
 use tower::ServiceExt as _;
 
+use super::opening::{Opened, Opening};
 use crate::metrics::{self, Open};
 
 /// Whom a request comes from, as proxies say.
@@ -44,6 +46,8 @@ pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     pub(crate) router: Router,
     pub(crate) limits: ListenerLimits,
+    /// How connections must begin.
+    pub(crate) opening: Arc<Opening>,
     /// Those whose word on their clients counts.
     pub(crate) proxies: Arc<Proxies>,
 }
@@ -71,12 +75,10 @@ impl Listener {
                 metrics::connection_refused();
                 continue;
             };
-            let (router, proxies) = (self.router.clone(), Arc::clone(&self.proxies));
-            let connection = Connection { peer, router, limits: self.limits, proxies };
-            let shutdown = shutdown.clone();
+            let connection = self.connection(stream, peer, shutdown.clone());
             open.spawn(async move {
                 let _open = Open::connection();
-                connection.serve(stream, shutdown).await;
+                connection.await;
                 drop(place);
             });
         }
@@ -84,19 +86,40 @@ impl Listener {
         while open.join_next().await.is_some() {}
         Ok(())
     }
+
+    /// One connection, from its first byte to its end.
+    fn connection(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (router, proxies) = (self.router.clone(), Arc::clone(&self.proxies));
+        let (opening, limits) = (Arc::clone(&self.opening), self.limits);
+        async move {
+            let _less_prompt = stream.set_nodelay(true);
+            let opened = tokio::select! {
+                opened = opening.open(stream, peer) => opened,
+                () = shutdown.soft.cancelled() => None,
+            };
+            if let Some(Opened { client, stream }) = opened {
+                Connection { client, router, limits, proxies }.serve(stream, shutdown).await;
+            }
+        }
+    }
 }
 
 struct Connection {
-    peer: SocketAddr,
+    /// Whose it is, as far as is known without its requests.
+    client: SocketAddr,
     router: Router,
     limits: ListenerLimits,
     proxies: Arc<Proxies>,
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, shutdown: Shutdown) {
-        let _less_prompt = stream.set_nodelay(true);
-        let (peer, router, proxies) = (self.peer, self.router, self.proxies);
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shutdown: Shutdown) {
+        let (peer, router, proxies) = (self.client, self.router, self.proxies);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let said = request.headers().get_all(FORWARDED_FOR).iter();
             let client = proxies.client(peer.ip(), said.filter_map(|value| value.to_str().ok()));

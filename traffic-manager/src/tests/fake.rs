@@ -6,7 +6,7 @@ use proto::v1::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Status, Streaming, transport::Channel};
 
 use super::{Running, soon};
 
@@ -62,16 +62,25 @@ pub(super) struct FakeServer {
 impl FakeServer {
     /// Attaches, and reports once that nobody watches.
     pub(super) async fn attach(manager: &Running, hello: Hello) -> Result<Self, Status> {
-        let server = Self::open(manager, Message::Hello(hello)).await?;
+        Self::attach_over(manager.channel().await, hello).await
+    }
+
+    /// The same, over a channel that is open already.
+    pub(super) async fn attach_over(channel: Channel, hello: Hello) -> Result<Self, Status> {
+        let server = Self::open_over(channel, Message::Hello(hello)).await?;
         server.report(0).await;
         Ok(server)
     }
 
     /// Opens a stream that begins with `first`.
     pub(super) async fn open(manager: &Running, first: Message) -> Result<Self, Status> {
+        Self::open_over(manager.channel().await, first).await
+    }
+
+    async fn open_over(channel: Channel, first: Message) -> Result<Self, Status> {
         let (outbox, requests) = mpsc::channel(8);
         outbox.send(AttachRequest { message: Some(first) }).await.unwrap();
-        let mut client = FleetClient::new(manager.channel().await);
+        let mut client = FleetClient::new(channel);
         let inbox = client.attach(ReceiverStream::new(requests)).await?.into_inner();
         Ok(Self { outbox, inbox })
     }
