@@ -120,6 +120,12 @@ impl Route {
         self.phase == Phase::Serving
     }
 
+    /// Whether who plays from here may go on: while it serves, drains, or is not heard but may well serve all the same.
+    #[must_use]
+    pub const fn keeps(&self) -> bool {
+        matches!(self.phase, Phase::Serving | Phase::Draining | Phase::Suspect)
+    }
+
     /// Viewers seen, of all regions.
     #[must_use]
     pub fn seen_total(&self) -> u32 {

@@ -183,7 +183,7 @@ impl Viewers {
     pub(crate) fn resume(&self, token: &str, current: &ServerId) -> Option<Placed> {
         let picture = self.gallery.now();
         let session = self.session(token).ok()?;
-        let route = picture.routing.server(current)?;
+        let route = picture.routing.server(current).filter(|route| route.keeps())?;
         let template = picture.catalogue.get(&session.stream)?.template.clone()?;
         let placement = placement_at(route, placement::Reason::Stays);
         Some(Placed { session, token: token.to_owned(), placement, template })

@@ -3,6 +3,7 @@
 //! ```text
 //! first question      where its playlist said, unless that server is gone or has more than it takes
 //! server unknown      as a survivor; but while the manager is young, it stays
+//! server not serving  as a survivor: one that stands by or warms up, such as a relay that was started again, has nothing to play
 //! server suspected    it stays
 //! server draining     as a newcomer, to another server, when its turn comes
 //! server over target  to a server under its target, when its turn comes
@@ -63,6 +64,7 @@ pub fn steer(routing: &Routing, question: &Question<'_>, balancer: &Balancer, no
         }
         None if !routing.settled => steering.stay(Reason::Unsettled),
         None => steering.survive(),
+        Some(route) if !route.keeps() => steering.survive(),
         Some(route) if question.first => steering.first(route),
         Some(route) => match route.phase {
             Phase::Draining => steering.in_turn(route, NEWCOMER, Reason::Drained, Reason::AwaitsTurn),

@@ -229,6 +229,24 @@ fn viewers_of_a_server_that_is_gone_get_another_relay_before_the_primary() {
 }
 
 #[test]
+fn a_relay_that_does_not_serve_is_nobodys_place() {
+    for phase in Phase::ALL {
+        let not_serving = server("a", 0, 0).phase(phase);
+        let routing = fleet([server("primary", 3, 3), not_serving, server("b", 0, 9)]);
+        let stays = matches!(phase, Phase::Serving | Phase::Draining | Phase::Suspect);
+        for first in [true, false] {
+            let (name, moved, reason) = steered(&routing, "a", first);
+            assert_eq!(
+                (name.as_str(), moved),
+                if stays { ("a", false) } else { ("b", true) },
+                "{phase}, {first}"
+            );
+            assert!(stays || reason == Reason::ServerLost, "{phase}: {reason:?}");
+        }
+    }
+}
+
+#[test]
 fn the_first_answer_is_what_the_playlist_said_while_that_is_possible() {
     let full = |seen| server("a", seen, 0).capacity(5);
     for (rule, servers, expected) in [

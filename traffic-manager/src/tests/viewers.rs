@@ -173,6 +173,23 @@ async fn a_watching_viewer_is_told_when_its_server_goes() {
 }
 
 #[tokio::test]
+async fn a_viewer_that_comes_back_is_placed_anew_where_its_relay_only_stands_by() {
+    let manager = Running::start().await;
+    let _primary = manager.primary().await;
+    let standby = proto::v1::Hello { phase: proto::v1::Phase::Standby.into(), ..relay(2) };
+    let standby = proto::v1::attach_request::Message::Hello(standby);
+    let mut relay = FakeServer::open(&manager, standby).await.unwrap();
+    relay.directive(|directive| directive.phase() == proto::v1::Phase::Standby).await;
+    let mut viewers = ViewersClient::new(manager.channel().await);
+    let request = LocateRequest { stream: "live".to_owned(), ..Default::default() };
+    let session = viewers.locate(request).await.unwrap().into_inner().placement.unwrap().session;
+    let request = WatchRequest { session, current: "relay-127-0-0-2".to_owned(), ..Default::default() };
+    let mut moves = viewers.watch(request).await.unwrap().into_inner();
+    let first = soon(moves.message()).await.unwrap().unwrap().placement.unwrap();
+    assert_eq!((first.server.as_str(), first.reason.as_str()), ("primary", "under-threshold"));
+}
+
+#[tokio::test]
 async fn watchers_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = quick();
