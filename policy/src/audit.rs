@@ -164,12 +164,12 @@ fn audit_picture(fleet: &Fleet, broken: &mut Vec<Violation>) {
     for server in fleet.servers() {
         let fits = match drawn.get(&server.id) {
             Some(route) => {
-                server.is_attached()
+                server.is_playable()
                     && route.phase == server.phase
                     && route.target == server.target
                     && route.seen_total() == server.viewers.total()
             }
-            None => !server.is_attached(),
+            None => !server.is_playable(),
         };
         if !fits {
             broken.push(Violation::FalsePicture(server.id.clone()));

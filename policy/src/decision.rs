@@ -78,6 +78,8 @@ words! {
         Detach => "detach",
         /// A server gets nobody new until it is heard again.
         Suspect => "suspect",
+        /// A relay is taken for dead, though its viewers still count: they are told to leave, and another may come.
+        Vacate => "vacate",
         /// A server's viewers are counted no more.
         Lose => "lost",
         /// Nothing is launched, drained or given up for a while.
@@ -136,6 +138,8 @@ pub enum Reason {
     Goodbye,
     /// Its stream ended without a word.
     StreamEnded,
+    /// Its stream ended, and it did not attach again in time.
+    NotBack(Duration),
     /// No report came.
     Silent(Duration),
     /// The provisioner saw it end.
@@ -196,6 +200,7 @@ impl Reason {
             Self::Deadline { .. } => "deadline",
             Self::Goodbye => "goodbye",
             Self::StreamEnded => "stream-ended",
+            Self::NotBack(_) => "not-back",
             Self::Silent(_) => "silent",
             Self::Exited => "exited",
             Self::LaunchTimeout(_) => "launch-timeout",
@@ -237,6 +242,9 @@ impl fmt::Display for Reason {
             Self::Minimum(least) => write!(f, "the region keeps {} even if nobody watches", relays(least)),
             Self::Deadline { viewers: left } => {
                 write!(f, "the drain's deadline has come with {} left", viewers(left))
+            }
+            Self::NotBack(allowance) => {
+                write!(f, "its stream ended and it did not attach again within {} ms", allowance.as_millis())
             }
             Self::Silent(silence) => write!(f, "no report came for {} ms", silence.as_millis()),
             Self::LaunchTimeout(limit) => {

@@ -32,7 +32,7 @@ pub enum Phase {
     Draining,
     /// Has left, or was told to.
     Retired,
-    /// Has missed reports or lost its connection; counts kept, nobody new.
+    /// Has missed reports or lost its connection; counts kept, nobody new. May go on serving who plays from it.
     Suspect,
     /// Silent for longer than the grace; its viewers are counted no more.
     Lost,

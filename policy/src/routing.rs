@@ -23,7 +23,8 @@ pub struct Routing {
     pub generation: u64,
     /// False until the first-start window has passed.
     pub settled: bool,
-    /// Every attached server that may have viewers, and every one that is suspected; the primary first, then by id.
+    /// Every attached server that may have viewers, and every one that is suspected but not taken for dead; the primary first,
+    /// then by id.
     pub servers: Vec<Route>,
     /// The primary, also while it is away: every clone is based on its pathway.
     pub primary: Option<Slot>,

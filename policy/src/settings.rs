@@ -53,6 +53,10 @@ pub struct Settings {
     pub missed_reports: u32,
     /// How long a suspected server may stay silent until it is lost. 5 s.
     pub grace: Duration,
+    /// How long a relay whose stream ended may take to attach again before its viewers are told to leave and another takes its
+    /// place. 1.5 s: a server tries again after 0.25 s and 0.75 s, so a connection that only broke is back, while players
+    /// hear of a relay that died within 2 s.
+    pub reattach: Duration,
     /// For how long the manager holds still when most of the fleet went silent at once. 30 s: longer than a network
     /// needs to find its way again, shorter than anybody waits for a relay.
     pub freeze: Duration,
@@ -118,6 +122,7 @@ impl Default for Settings {
             report_interval: Duration::from_secs(1),
             missed_reports: 3,
             grace: Duration::from_secs(5),
+            reattach: Duration::from_millis(1500),
             freeze: Duration::from_secs(30),
             slot_rest: Duration::from_secs(300),
             backfill: false,
@@ -219,6 +224,12 @@ impl Settings {
     #[must_use]
     pub fn neighbours_of(&self, region: &Region) -> &[Region] {
         self.regions.get(region).map_or(&[], |r| &r.neighbours)
+    }
+
+    /// How long nothing may come from a server that is well: two reports and a half.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.report_interval * 5 / 2
     }
 
     /// How long a server may stay silent until it is suspected.

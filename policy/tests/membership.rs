@@ -21,9 +21,15 @@ fn a_relay_that_misses_three_reports_is_suspected_then_lost_and_replaced_elsewhe
     story.seconds(1, &[(P, Phase::Serving, 3)]);
     assert_eq!(story.phase(A), Some(Phase::Suspect));
     assert_eq!(story.fleet.server(&id(A)).unwrap().viewers.total(), 4, "its counts are kept");
-    assert_eq!(story.launches(), [id(B)]);
-    story.seconds(5, &[(P, Phase::Serving, 3)]);
+    assert!(
+        story.fleet.routing().server(&id(A)).is_some(),
+        "it may be cut off from the manager only, and serve on"
+    );
+    story.seconds(4, &[(P, Phase::Serving, 3)]);
+    assert!(story.launches().is_empty(), "it may still be there");
+    story.seconds(1, &[(P, Phase::Serving, 3)]);
     assert_eq!(story.phase(A), Some(Phase::Lost));
+    assert_eq!(story.launches(), [id(B)]);
     assert_eq!(story.fleet.server(&id(A)).unwrap().viewers.total(), 0);
     assert!(story.fleet.routing().server(&id(A)).is_none());
 }
@@ -38,6 +44,86 @@ fn a_suspected_server_that_reports_again_goes_on_as_it_was() {
     story.attach(Hello { attachment: 2, ..hello(A, Phase::Serving) });
     assert_eq!(story.phase(A), Some(Phase::Serving));
     assert_eq!(story.fleet.server(&id(A)).unwrap().viewers.total(), 4);
+}
+
+/// A relay with viewers whose stream has just ended without a word, where another could be started.
+fn broken_off(settings: Settings) -> Story {
+    let mut story = Story::settled(settings);
+    story.offer(&[A, B]);
+    story.attach(Hello { launched: true, ..hello(A, Phase::Serving) });
+    story.seconds(2, &[(P, Phase::Serving, 3), (A, Phase::Serving, 4)]);
+    story.said.clear();
+    let ended = Observation::Disconnected { server: id(A), attachment: 1 };
+    story.observe(ended).expect("nobody is refused who leaves");
+    story
+}
+
+#[test]
+fn a_stream_that_breaks_for_a_moment_costs_no_relay_and_moves_nobody() {
+    let mut story = broken_off(settings());
+    assert_eq!(story.fleet.regions().next().unwrap().1.relays, 1, "it counts as being there");
+    story.wait(Duration::from_millis(250));
+    assert!(story.fleet.routing().server(&id(A)).is_some());
+    story.attach(Hello { attachment: 2, launched: true, ..hello(A, Phase::Serving) });
+    assert_eq!(story.actions(), [Action::Suspect, Action::Attach]);
+    assert_eq!(story.fleet.server(&id(A)).unwrap().viewers.total(), 4);
+}
+
+#[test]
+fn a_relay_that_dies_is_nobodys_place_within_two_seconds_and_then_another_comes() {
+    let mut story = broken_off(settings());
+    let died = story.now;
+    while story.fleet.routing().server(&id(A)).is_some() {
+        story.now = story.fleet.deadline().unwrap();
+        story.observe(Observation::Tick).unwrap();
+    }
+    let took = story.now.since(died);
+    assert_eq!(took, story.fleet.settings().reattach);
+    assert!(took < Duration::from_secs(2), "players flap back to it longer than that: {took:?}");
+    assert_eq!(story.launches(), [id(B)], "nobody waits for it any longer");
+    assert_eq!(story.actions()[..2], [Action::Suspect, Action::Vacate]);
+    assert_eq!(
+        story.fleet.server(&id(A)).unwrap().viewers.total(),
+        4,
+        "its counts are kept until it is lost"
+    );
+    story.seconds(5, &[(P, Phase::Serving, 3)]);
+    assert_eq!(story.phase(A), Some(Phase::Lost));
+}
+
+#[test]
+fn a_relay_that_was_taken_for_dead_and_comes_back_is_its_viewers_place_again() {
+    let mut story = broken_off(settings());
+    story.wait(Duration::from_secs(3));
+    assert!(story.fleet.routing().server(&id(A)).is_none());
+    story.attach(Hello { attachment: 2, launched: true, ..hello(A, Phase::Serving) });
+    assert_eq!(story.fleet.routing().server(&id(A)).map(|route| route.phase), Some(Phase::Serving));
+    assert_eq!(story.fleet.server(&id(A)).unwrap().viewers.total(), 4);
+}
+
+#[test]
+fn while_the_primary_is_not_heard_either_the_manager_may_be_cut_off_and_nobody_is_told_to_leave() {
+    let mut story = broken_off(settings());
+    story.observe(Observation::Disconnected { server: id(P), attachment: 1 }).unwrap();
+    story.wait(Duration::from_secs(3));
+    assert!(story.fleet.routing().server(&id(A)).is_some());
+    story.attach(Hello { attachment: 2, ..hello(P, Phase::Serving) });
+    assert!(story.fleet.routing().server(&id(A)).is_none(), "the primary is back and the relay is not");
+}
+
+#[test]
+fn a_connection_that_ends_after_a_long_silence_is_no_sign_of_death() {
+    let patient = Settings { missed_reports: 10, ..settings() };
+    let mut story = Story::settled(patient);
+    story.attach(hello(A, Phase::Serving));
+    story.seconds(2, &[(P, Phase::Serving, 3), (A, Phase::Serving, 4)]);
+    story.seconds(4, &[(P, Phase::Serving, 3)]);
+    story.observe(Observation::Disconnected { server: id(A), attachment: 1 }).unwrap();
+    assert_eq!(story.phase(A), Some(Phase::Suspect));
+    story.seconds(4, &[(P, Phase::Serving, 3)]);
+    assert!(story.fleet.routing().server(&id(A)).is_some(), "it stays its viewers' place until it is lost");
+    story.seconds(1, &[(P, Phase::Serving, 3)]);
+    assert_eq!(story.phase(A), Some(Phase::Lost));
 }
 
 #[test]

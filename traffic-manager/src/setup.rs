@@ -151,6 +151,7 @@ pub(crate) fn settings(config: &Config, public_url: &str, first_generation: u64)
         report_interval: liveness.report_interval,
         missed_reports: liveness.missed_reports,
         grace: liveness.grace,
+        reattach: liveness.reattach,
         freeze: liveness.freeze,
         slot_rest: liveness.slot_rest,
         backfill: config.backfill,

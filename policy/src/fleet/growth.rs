@@ -1,8 +1,8 @@
 //! More relays, or fewer: carries out what regions want.
 //!
 //! Order of growth: a drain is called back, then a relay that stands by is told to serve, then the provisioner is asked;
-//! at last a relay that stands by where one has just died. Order of shrinking: what has not attached yet, then the relay
-//! with the fewest viewers; and nothing within the cooldown of the last growth.
+//! at last a relay that stands by where one has just died. Order of shrinking: what has not attached yet, then what is not
+//! heard, then the relay with the fewest viewers; and nothing within the cooldown of the last growth.
 
 use super::{Command, Fleet, Offer, Server};
 use crate::{
@@ -165,7 +165,12 @@ impl Fleet {
         }
         self.active(region)
             .min_by_key(|server| {
-                (server.is_attached(), server.viewers.total(), std::cmp::Reverse(server.id.clone()))
+                (
+                    server.is_attached(),
+                    server.is_heard(),
+                    server.viewers.total(),
+                    std::cmp::Reverse(server.id.clone()),
+                )
             })
             .map(|server| server.id.clone())
     }

@@ -2,7 +2,11 @@
 //! itself for the blind one when most of the fleet goes silent at once.
 //!
 //! ```text
-//! suspect   3 reports missed, or the stream ended without a word: counts are kept, nobody new comes
+//! suspect   3 reports missed, or the stream ended without a word: counts are kept, nobody new comes, none takes its place
+//! vacated   a suspected relay whose stream broke off while it was heard, as when a process dies, and that is not back within
+//!           the reattach allowance: its viewers are told to leave, another may come. One that only went silent may be cut
+//!           off from the manager alone: it stays its viewers' place until it is lost. And while the primary is not heard
+//!           either, the manager may be the one cut off: nobody is told anything
 //! lost      silent for the grace after that: its viewers are counted no more, its slot rests
 //! blind     three or more servers and most of them silent since the same moment, none having closed: nobody is
 //!           suspected, nothing is launched or drained, until most are heard again or the freeze is over
@@ -34,6 +38,7 @@ impl Fleet {
         self.follow_freeze();
         if self.frozen().is_none() {
             self.suspect();
+            self.vacate();
             self.lose();
         }
         self.time_launches();
@@ -42,7 +47,7 @@ impl Fleet {
 
     /// Servers whose stream is open and from which nothing has come for two reports and a half, and all those attached.
     fn silent(&self) -> (Vec<Time>, usize) {
-        let after = self.settings.report_interval * 5 / 2;
+        let after = self.settings.silence();
         let attached = self.servers.values().filter(|server| server.is_attached());
         let open: Vec<_> = attached.filter_map(|server| server.attachment.filter(|at| at.open)).collect();
         let silent = open.iter().filter(|at| self.now.since(at.heard) > after).map(|at| at.heard).collect();
@@ -89,6 +94,24 @@ impl Fleet {
             let silence = self.servers[&id].silent_for(now);
             self.enter(&id, Phase::Suspect);
             self.decide_about(&id, Action::Suspect, Reason::Silent(silence));
+        }
+    }
+
+    fn vacate(&mut self) {
+        if !self.primary().is_some_and(super::Server::is_heard) {
+            return;
+        }
+        let (now, allowance) = (self.now, self.settings.reattach);
+        let dead = |server: &super::Server| {
+            server.kind == Kind::Relay
+                && !server.vacated
+                && server.broken_off.is_some_and(|since| now.since(since) >= allowance)
+        };
+        for id in self.ids_of(dead) {
+            if let Some(server) = self.servers.get_mut(&id) {
+                server.vacated = true;
+            }
+            self.decide_about(&id, Action::Vacate, Reason::NotBack(allowance));
         }
     }
 
@@ -190,13 +213,15 @@ impl Fleet {
 
     pub(super) fn silence_deadlines(&self) -> impl Iterator<Item = Time> {
         let suspect = self.settings.suspect_after() + Duration::from_millis(1);
-        let blind = self.settings.report_interval * 5 / 2 + Duration::from_millis(1);
-        let grace = self.settings.grace;
+        let blind = self.settings.silence() + Duration::from_millis(1);
+        let (grace, reattach) = (self.settings.grace, self.settings.reattach);
         self.servers.values().filter(|server| server.is_attached()).flat_map(move |server| {
             let lost = (server.phase == Phase::Suspect).then_some(server.phase_since + grace);
             let heard =
                 server.attachment.filter(|attachment| attachment.open).map(|attachment| attachment.heard);
-            [heard.map(|heard| heard + blind), heard.map(|heard| heard + suspect), lost].into_iter().flatten()
+            let vacated = server.broken_off.map(|since| since + reattach);
+            let silences = [heard.map(|heard| heard + blind), heard.map(|heard| heard + suspect)];
+            silences.into_iter().chain([lost, vacated]).flatten()
         })
     }
 }

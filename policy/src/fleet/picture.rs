@@ -1,4 +1,5 @@
-//! Draws the picture that requests are answered from. Lost servers are not in it: who plays from one is placed anew.
+//! Draws the picture that requests are answered from. Lost servers are not in it, nor those that are taken for dead: who plays
+//! from one is placed anew.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +12,7 @@ use crate::{
 impl Fleet {
     pub(super) fn draw_picture(&mut self) {
         let mut servers: Vec<Route> =
-            self.servers.values().filter(|server| server.is_attached()).map(route).collect();
+            self.servers.values().filter(|server| server.is_playable()).map(route).collect();
         servers.sort_by_key(|route| route.kind == Kind::Relay);
         let picture = Routing {
             generation: self.routing.generation,

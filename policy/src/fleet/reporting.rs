@@ -79,6 +79,7 @@ impl Fleet {
         if !self.is_current(id, attachment) {
             return;
         }
+        let (now, silence) = (self.now, self.settings.silence());
         let Some(server) = self.servers.get_mut(id) else { return };
         if let Some(attachment) = &mut server.attachment {
             attachment.open = false;
@@ -86,7 +87,10 @@ impl Fleet {
         if server.desired == Phase::Retired {
             self.depart(id, Reason::StreamEnded);
         } else if server.is_heard() {
-            self.enter(id, Phase::Suspect);
+            // The end of a connection over which nothing came any more says only that somebody stopped waiting for it.
+            let spoke = server.silent_for(now) <= silence;
+            server.enter(Phase::Suspect, now);
+            server.broken_off = spoke.then_some(now);
             self.decide_about(id, Action::Suspect, Reason::StreamEnded);
         }
     }

@@ -62,6 +62,10 @@ pub struct Server {
     pub(crate) orphan: bool,
     pub(crate) exited: bool,
     pub(crate) came_from: Option<Phase>,
+    /// Since when its stream has been broken off: as the sockets of a process that dies do, not those of one that is cut off.
+    pub(crate) broken_off: Option<Time>,
+    /// Whether it is taken for dead: its viewers are told to leave, and another may come.
+    pub(crate) vacated: bool,
     /// The attachment that the directive was sent through.
     pub(crate) directed: Option<u64>,
     /// Viewers told to leave, as of the last step.
@@ -136,6 +140,8 @@ impl Server {
             orphan: false,
             exited: false,
             came_from: None,
+            broken_off: None,
+            vacated: false,
             directed: None,
             told: 0,
             totals: None,
@@ -276,6 +282,9 @@ impl Server {
         if self.phase == phase {
             return;
         }
+        if phase != Phase::Suspect {
+            (self.broken_off, self.vacated) = (None, false);
+        }
         self.came_from = Some(self.phase);
         self.phase = phase;
         self.phase_since = now;
@@ -298,13 +307,20 @@ impl Server {
         self.phase.is_attached() && self.phase != Phase::Suspect
     }
 
-    /// Whether it serves, or is on its way to.
+    /// Whether who plays from it may go on.
+    #[must_use]
+    pub fn is_playable(&self) -> bool {
+        self.is_attached() && !self.vacated
+    }
+
+    /// Whether it serves, may well serve though it is not heard, or is on its way to.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.kind == Kind::Relay
             && self.desired == Phase::Serving
             && !self.orphan
-            && !matches!(self.phase, Phase::Suspect | Phase::Lost | Phase::Failed | Phase::Retired)
+            && !self.vacated
+            && !matches!(self.phase, Phase::Lost | Phase::Failed | Phase::Retired)
     }
 
     /// Since when it has been silent.

@@ -77,6 +77,12 @@ impl Story {
         self.observe(Observation::Attached(hello)).unwrap();
     }
 
+    /// Lets time pass in which nobody says anything.
+    pub fn wait(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.observe(Observation::Tick).unwrap();
+    }
+
     /// Lets seconds pass in which these servers report a phase and viewers.
     pub fn seconds(&mut self, seconds: u64, reports: &[(&str, Phase, u32)]) {
         for _ in 0..seconds {

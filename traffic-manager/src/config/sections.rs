@@ -194,6 +194,9 @@ pub struct Liveness {
     /// How long a suspected server may stay silent until it is lost.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
+    /// How long a relay whose stream ended may take to attach again before its viewers are told to leave and it is replaced.
+    #[serde(with = "humantime_serde")]
+    pub reattach: Duration,
     /// For how long the manager holds still when most of the fleet went silent at once.
     #[serde(with = "humantime_serde")]
     pub freeze: Duration,
@@ -210,6 +213,7 @@ impl Default for Liveness {
             report_interval: policy.report_interval,
             missed_reports: policy.missed_reports,
             grace: policy.grace,
+            reattach: policy.reattach,
             freeze: policy.freeze,
             slot_rest: policy.slot_rest,
         }
