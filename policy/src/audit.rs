@@ -50,6 +50,14 @@ pub enum Violation {
     /// A region wants more relays than it may have.
     #[error("region {0} wants more relays than it may have")]
     WantsTooMuch(Region),
+    /// A relay was added to as many as the fleet may have.
+    #[error("a relay was added, and there are {relays} of {budget}")]
+    OverBudget {
+        /// Relays that are paid for.
+        relays: usize,
+        /// Relays that may be.
+        budget: u32,
+    },
     /// A server follows a directive that is not what is wanted of it.
     #[error("{0} was told something else than what is wanted of it")]
     Misdirected(ServerId),
@@ -71,6 +79,7 @@ pub fn audit(fleet: &Fleet) -> Vec<Violation> {
         audit_directive(fleet, server, &mut broken);
     }
     audit_regions(fleet, &mut broken);
+    audit_budget(fleet, &mut broken);
     audit_picture(fleet, &mut broken);
     broken
 }
@@ -155,6 +164,13 @@ fn audit_regions(fleet: &Fleet, broken: &mut Vec<Violation>) {
         if fleet.primary().is_some() && placed < u64::from(state.demand.high) {
             broken.push(Violation::Homeless(region.clone()));
         }
+    }
+}
+
+fn audit_budget(fleet: &Fleet, broken: &mut Vec<Violation>) {
+    let (relays, budget) = (fleet.paid_relays(), fleet.settings().fleet_budget);
+    if fleet.has_added() && relays > budget as usize {
+        broken.push(Violation::OverBudget { relays, budget });
     }
 }
 

@@ -121,6 +121,39 @@ fn a_region_keeps_its_minimum_and_the_fleet_its_budget() {
 }
 
 #[test]
+fn relays_that_drain_are_held_or_are_not_heard_are_paid_for_until_they_are_gone() {
+    for end in
+        [Observation::Drain { server: id(A) }, Observation::Disconnected { server: id(A), attachment: 1 }]
+    {
+        let mut story = Story::settled(Settings { fleet_budget: 1, ..settings() });
+        story.offer(&[A, B]);
+        story.attach(Hello { launched: true, ..hello(A, Phase::Serving) });
+        story.seconds(2, &[(P, Phase::Serving, 4), (A, Phase::Serving, 4)]);
+        story.observe(end).unwrap();
+        story.seconds(4, &[(P, Phase::Serving, 8)]);
+        assert!(story.launches().is_empty(), "{:?}", story.actions());
+        assert!(story.reasons().contains(&"budget-spent"), "{:?}", story.reasons());
+        story.observe(Observation::Exited { server: id(A) }).unwrap();
+        story.seconds(1, &[(P, Phase::Serving, 8)]);
+        assert_eq!(story.launches(), [id(B)]);
+    }
+}
+
+#[test]
+fn the_budget_bounds_relays_that_stand_by_once_they_are_told_to_serve_and_a_call_back_costs_nothing() {
+    let mut story = Story::settled(Settings { fleet_budget: 1, ..settings() });
+    story.attach(hello(A, Phase::Standby));
+    story.attach(hello(B, Phase::Standby));
+    story.seconds(2, &[(P, Phase::Serving, 2_000), (A, Phase::Standby, 0), (B, Phase::Standby, 0)]);
+    let wanted = |story: &Story| [A, B].map(|host| story.fleet.server(&id(host)).unwrap().desired);
+    assert_eq!(wanted(&story), [Phase::Serving, Phase::Standby]);
+    story.seconds(12, &[(P, Phase::Serving, 1), (A, Phase::Serving, 1), (B, Phase::Standby, 0)]);
+    assert_eq!(wanted(&story), [Phase::Draining, Phase::Standby]);
+    story.seconds(1, &[(P, Phase::Serving, 2_000), (B, Phase::Standby, 0)]);
+    assert_eq!(wanted(&story), [Phase::Serving, Phase::Standby], "it is there, so it is called back");
+}
+
+#[test]
 fn a_relay_that_never_gets_its_streams_makes_room_for_another() {
     let mut story = Story::settled(settings());
     story.attach(hello(A, Phase::Standby));

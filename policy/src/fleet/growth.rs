@@ -1,7 +1,8 @@
 //! More relays, or fewer: carries out what regions want.
 //!
 //! Order of growth: a drain is called back, then a relay that stands by is told to serve, then the provisioner is asked;
-//! at last a relay that stands by where one has just died. Order of shrinking: what has not attached yet, then what is not
+//! at last a relay that stands by where one has just died. The budget bounds relays that there are, whatever they do; so a drain
+//! called back costs nothing new, and an operator's relay that is told to serve does. Order of shrinking: what has not attached yet, then what is not
 //! heard, then the relay with the fewest viewers; and nothing within the cooldown of the last growth.
 
 use super::{Command, Fleet, Offer, Server};
@@ -91,10 +92,16 @@ impl Fleet {
         self.decide_about(id, Action::CallBack, reason);
     }
 
-    /// Of the region's relays that stand by, the largest, where none died a moment ago unless `resting`.
+    fn has_budget(&self) -> bool {
+        self.paid_relays() < self.settings.fleet_budget as usize
+    }
+
+    /// Of the region's relays that stand by and can be paid for, the largest, where none died a moment ago unless `resting`.
     fn standby(&self, region: &Region, resting: bool) -> Option<ServerId> {
+        let has_budget = self.has_budget();
         let stands_by = |server: &&Server| {
-            server.kind == Kind::Relay
+            (has_budget || server.is_paid_for())
+                && server.kind == Kind::Relay
                 && server.phase == Phase::Standby
                 && server.desired == Phase::Standby
                 && !server.held
@@ -107,16 +114,15 @@ impl Fleet {
 
     fn warm(&mut self, id: &ServerId, region: &Region) {
         if let Some(server) = self.servers.get_mut(id) {
+            self.added |= !server.is_paid_for();
             server.desired = Phase::Serving;
         }
         self.decide_about(id, Action::Warm, self.reason_to_grow(region));
     }
 
     fn launch(&mut self, region: &Region) -> Result<(), Reason> {
-        let budget = self.settings.fleet_budget;
-        let running = self.servers.values().filter(|server| server.is_active()).count();
-        if running >= budget as usize {
-            return Err(Reason::BudgetSpent(budget));
+        if !self.has_budget() {
+            return Err(Reason::BudgetSpent(self.settings.fleet_budget));
         }
         let offer = self.free_slot(region)?;
         if self.regions.get(region).is_some_and(|state| self.now < state.next_launch) {
@@ -124,6 +130,7 @@ impl Fleet {
         }
         let spec = offer.spec(region, self.settings.relay_capacity);
         self.servers.insert(spec.id.clone(), Server::requested(&spec, self.now));
+        self.added = true;
         self.decide(Action::Launch, self.reason_to_grow(region), Some(&spec.id), Some(region));
         self.commands.push_back(Command::Launch(spec));
         Ok(())

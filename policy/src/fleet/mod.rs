@@ -68,6 +68,8 @@ pub struct Fleet {
     regions: BTreeMap<Region, RegionState>,
     slots: Slots,
     freeze: Option<Freeze>,
+    /// Whether the last step launched a relay, or had one serve that was not paid for before.
+    added: bool,
     pace: Pace,
     generation: u64,
     journal: Journal,
@@ -87,6 +89,7 @@ impl Fleet {
             regions: BTreeMap::new(),
             slots: Slots::default(),
             freeze: None,
+            added: false,
             pace: Pace::default(),
             generation: settings.first_generation,
             journal: Journal::new(settings.decisions_kept),
@@ -168,6 +171,16 @@ impl Fleet {
         self.servers.values().find(|server| server.kind == Kind::Primary)
     }
 
+    /// Relays that the budget pays for now.
+    pub(crate) fn paid_relays(&self) -> usize {
+        self.servers.values().filter(|server| server.is_paid_for()).count()
+    }
+
+    /// Whether the last step added to them. Servers that attach may be more than the budget: they are taken as they are.
+    pub(crate) fn has_added(&self) -> bool {
+        self.added
+    }
+
     /// The primary's streams.
     #[must_use]
     pub fn streams(&self) -> &[StreamState] {
@@ -200,6 +213,7 @@ impl Fleet {
     }
 
     fn step(&mut self, before: Time) {
+        self.added = false;
         self.follow_liveness();
         self.follow_phases();
         self.settle();

@@ -323,6 +323,17 @@ impl Server {
             && !matches!(self.phase, Phase::Lost | Phase::Failed | Phase::Retired)
     }
 
+    /// Whether the fleet's budget pays for it: a relay from the wish for it until it is gone, whether it serves, drains or is not
+    /// heard. One that an operator started costs the fleet nothing while it only stands by.
+    #[must_use]
+    pub fn is_paid_for(&self) -> bool {
+        let idle = !self.launched
+            && self.desired == Phase::Standby
+            && matches!(self.phase, Phase::Standby | Phase::Suspect);
+        let exists = self.is_attached() || matches!(self.phase, Phase::Requested | Phase::Starting);
+        self.kind == Kind::Relay && exists && !idle
+    }
+
     /// Since when it has been silent.
     pub(crate) fn silent_for(&self, now: Time) -> Duration {
         self.attachment.map_or(Duration::ZERO, |attachment| now.since(attachment.heard))
