@@ -140,6 +140,8 @@ pub enum Reason {
     StreamEnded,
     /// Its stream ended, and it did not attach again in time.
     NotBack(Duration),
+    /// It attached before the primary, whose scheme or port are others.
+    OtherPort,
     /// No report came.
     Silent(Duration),
     /// The provisioner saw it end.
@@ -201,6 +203,7 @@ impl Reason {
             Self::Goodbye => "goodbye",
             Self::StreamEnded => "stream-ended",
             Self::NotBack(_) => "not-back",
+            Self::OtherPort => "other-port",
             Self::Silent(_) => "silent",
             Self::Exited => "exited",
             Self::LaunchTimeout(_) => "launch-timeout",
@@ -268,32 +271,45 @@ impl fmt::Display for Reason {
                 write!(f, "the region may have {} and has no fewer: raise max_relays", relays(most))
             }
             Self::BudgetSpent(most) => {
-                write!(f, "the fleet may have {} and has no fewer: raise fleet_budget", relays(most))
+                write!(
+                    f,
+                    "the fleet may have {} and has no fewer, those that drain or are not heard included: raise fleet_budget",
+                    relays(most)
+                )
             }
-            Self::Operator => f.write_str("an operator said so"),
-            Self::Attached => f.write_str("it attached"),
-            Self::FoundServing => f.write_str("it was serving when it attached"),
-            Self::Ready => f.write_str("it holds the streams ready"),
-            Self::Empty => f.write_str("nobody is left on it and nothing was asked for a while"),
-            Self::Goodbye => f.write_str("it took its leave"),
-            Self::StreamEnded => f.write_str("its stream ended without a word"),
-            Self::Exited => f.write_str("the provisioner saw it end"),
-            Self::Orphan => f.write_str("an earlier manager started it and it never attached"),
-            Self::Overstayed => f.write_str("it was told to go and did not"),
-            Self::NotWanted => f.write_str("nobody wants it any more"),
-            Self::HeardAgain => f.write_str("it is heard again"),
-            Self::FreezeOver => f.write_str("the fleet holds still only so long"),
-            Self::CountsFresh => {
-                f.write_str("the first-start window has passed and the primary has reported")
-            }
+            _ => f.write_str(self.sentence()),
+        }
+    }
+}
+
+impl Reason {
+    /// What is said where there are no numbers to say.
+    const fn sentence(&self) -> &'static str {
+        match self {
+            Self::OtherPort => "its scheme or port are not the primary's: start it with the primary's",
+            Self::Operator => "an operator said so",
+            Self::Attached => "it attached",
+            Self::FoundServing => "it was serving when it attached",
+            Self::Ready => "it holds the streams ready",
+            Self::Empty => "nobody is left on it and nothing was asked for a while",
+            Self::Goodbye => "it took its leave",
+            Self::StreamEnded => "its stream ended without a word",
+            Self::Exited => "the provisioner saw it end",
+            Self::Orphan => "an earlier manager started it and it never attached",
+            Self::Overstayed => "it was told to go and did not",
+            Self::NotWanted => "nobody wants it any more",
+            Self::HeardAgain => "it is heard again",
+            Self::FreezeOver => "the fleet holds still only so long",
+            Self::CountsFresh => "the first-start window has passed and the primary has reported",
             Self::NoProvisioner => {
-                f.write_str("no provisioner reaches these viewers: start a local-server in their region")
+                "no provisioner reaches these viewers: start a local-server in their region"
             }
-            Self::SlotsTaken => f.write_str(
-                "every slot that reaches these viewers is taken: give the provisioner more addresses",
-            ),
-            Self::SlotsRest => f.write_str("slots where a relay died rest until players have forgotten it"),
-            Self::Backoff => f.write_str("launches failed: the next try waits"),
+            Self::SlotsTaken => {
+                "every slot that reaches these viewers is taken: give the provisioner more addresses"
+            }
+            Self::SlotsRest => "slots where a relay died rest until players have forgotten it",
+            Self::Backoff => "launches failed: the next try waits",
+            _ => "",
         }
     }
 }
@@ -360,9 +376,14 @@ mod tests {
 
     #[test]
     fn every_reason_without_numbers_has_a_sentence() {
-        for reason in
-            [Reason::Operator, Reason::Orphan, Reason::NoProvisioner, Reason::Backoff, Reason::NotWanted]
-        {
+        for reason in [
+            Reason::Operator,
+            Reason::Orphan,
+            Reason::OtherPort,
+            Reason::NoProvisioner,
+            Reason::Backoff,
+            Reason::NotWanted,
+        ] {
             assert!(!reason.to_string().is_empty(), "{reason:?}");
         }
     }

@@ -235,6 +235,12 @@ impl Controller {
                         metrics::forward_dropped();
                     }
                 }
+                // Its task sees the seat go, and ends the stream.
+                Command::Close { server, attachment } => {
+                    if self.seat(&server, attachment).is_some() {
+                        self.seats.remove(&server);
+                    }
+                }
                 Command::Record(decision) => self.record(decision),
             }
         }

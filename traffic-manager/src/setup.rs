@@ -160,6 +160,7 @@ pub(crate) fn settings(config: &Config, public_url: &str, first_generation: u64)
         forwarded_per_report: limits.forwarded_per_report,
         max_slots: limits.max_slots,
         first_generation,
+        fleet_url: config.primary.as_ref().map(|primary| primary[..url::Position::BeforePath].to_owned()),
         steering_url: format!("{public_url}/steer"),
     };
     settings.validated().map_err(|error| Usage(error.to_string()))

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Fleet, Hello, Refusal, Server, address::Address};
+use super::{Command, Fleet, Hello, Refusal, Server, address::Address};
 use crate::{
     Phase, ServerId,
     decision::{Action, Reason},
@@ -20,6 +20,9 @@ impl Fleet {
         let wanted = self.wanted_of(&hello);
         let (now, found) = (self.now, hello.phase);
         let relay = hello.kind == Kind::Relay;
+        if !relay {
+            self.close_misfits(&hello.base_url);
+        }
         match self.servers.get_mut(&id) {
             Some(server) => {
                 server.greet(hello, now);
@@ -106,17 +109,40 @@ impl Fleet {
         if let Some(known) = slot.or(known).filter(|known| **known != hello.base_url) {
             return Err(Refusal::OtherHost { id: hello.id.clone(), known: Arc::clone(known) });
         }
-        let fellow = |server: &&Server| server.is_attached() && server.id != hello.id;
-        let primary = self.primary().filter(fellow);
-        let Some(ours) =
-            primary.or_else(|| self.servers.values().find(fellow)).map(|server| &server.base_url)
-        else {
-            return Ok(());
-        };
-        if Address::parse(ours) == Some(address) {
-            return Ok(());
+        let theirs = Arc::clone(&hello.base_url);
+        match (self.fleet_url(&hello.id), hello.kind) {
+            (Some(ours), _) if Address::parse(&ours) == Some(address) => Ok(()),
+            (None, _) => Ok(()),
+            (Some(ours), Kind::Relay) => Err(Refusal::OtherPort { theirs, ours }),
+            (Some(ours), Kind::Primary) => Err(Refusal::OtherPrimary { theirs, ours }),
         }
-        Err(Refusal::OtherPort { theirs: Arc::clone(&hello.base_url), ours: Arc::clone(ours) })
+    }
+
+    /// Whose scheme and port a newcomer must have: of the primary that the manager was started with, else of the one that is
+    /// attached, else of whoever came first; but then a primary's count more, see [`Self::close_misfits`].
+    fn fleet_url(&self, newcomer: &ServerId) -> Option<Arc<str>> {
+        if let Some(url) = &self.settings.fleet_url {
+            return Some(url.as_str().into());
+        }
+        let fellow = |server: &&Server| server.is_attached() && server.id != *newcomer;
+        let first = || self.servers.values().find(fellow).filter(|_| *newcomer != ServerId::primary());
+        self.primary().filter(fellow).or_else(first).map(|server| Arc::clone(&server.base_url))
+    }
+
+    /// Relays that came before the primary and have another scheme or port are let go: they attach again, and hear why they may
+    /// not.
+    fn close_misfits(&mut self, primary: &str) {
+        let misfit = |server: &Server| {
+            let other = Address::parse(&server.base_url) != Address::parse(primary);
+            server.kind == Kind::Relay && server.is_attached() && other
+        };
+        for id in self.ids_of(misfit) {
+            let attachment = self.servers[&id].attachment.filter(|attachment| attachment.open);
+            self.depart(&id, Reason::OtherPort);
+            if let Some(attachment) = attachment {
+                self.commands.push_back(Command::Close { server: id, attachment: attachment.number });
+            }
+        }
     }
 
     /// What a server is wanted for as it attaches: what it was wanted for, or what it is doing. One that was given up meanwhile

@@ -8,6 +8,13 @@ use crate::{Decision, Region, ServerId, SessionId};
 /// Something to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
+    /// End a server's stream: it attaches again, and is told why it may not.
+    Close {
+        /// Which.
+        server: ServerId,
+        /// The [`super::Hello::attachment`] of its stream.
+        attachment: u64,
+    },
     /// Ask the provisioner for a relay.
     Launch(LaunchSpec),
     /// Have the provisioner end a relay, whether it still runs or not.

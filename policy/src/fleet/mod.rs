@@ -13,7 +13,7 @@
 //! servers that attach are taken as they are. Recovery: servers that attach again resume; what the provisioner has and never
 //! attaches is ended. The same history gives the same commands.
 
-mod address;
+pub(crate) mod address;
 mod attach;
 mod command;
 mod directing;

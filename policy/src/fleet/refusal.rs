@@ -39,12 +39,24 @@ pub enum Refusal {
     },
     /// Scheme or port differ from the fleet's.
     #[error(
-        "{theirs} has another scheme or port than the fleet, which uses those of {ours}: all servers of a fleet share both"
+        "{theirs} has another scheme or port than the fleet, which uses those of {ours}: all servers of a fleet share both; start it with that port, or with --advertise if a \
+         proxy in front of it has that one"
     )]
     OtherPort {
         /// The newcomer's base URL.
         theirs: Arc<str>,
         /// That of a server of the fleet.
+        ours: Arc<str>,
+    },
+    /// The primary is not at the scheme and port that the manager was started with.
+    #[error(
+        "{theirs} has another scheme or port than {ours}, the primary that the traffic manager was started with: start the traffic \
+         manager with the URL that players use for this primary, or the primary with that port or --advertise"
+    )]
+    OtherPrimary {
+        /// The primary's base URL.
+        theirs: Arc<str>,
+        /// That of the URL that the manager was started with.
         ours: Arc<str>,
     },
     /// Players hold on to an id and its host.

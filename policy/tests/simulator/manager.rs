@@ -40,6 +40,7 @@ impl World {
                     server.forget_moved(&sessions);
                 }
             }
+            Command::Close { server, .. } => panic!("{server} has the port of all others"),
             Command::Record(decision) => self.decisions.push(decision),
         }
     }

@@ -44,6 +44,29 @@ async fn a_change_of_keys_is_a_newer_directive() {
 }
 
 #[tokio::test]
+async fn a_relay_of_another_port_that_came_before_the_primary_goes_and_is_told_why() {
+    let manager = Running::start().await;
+    let wrong = || Hello { base_url: "http://127.0.0.2:81".to_owned(), ..relay(2) };
+    let first = FakeServer::attach(&manager, wrong()).await.unwrap();
+    let _primary = manager.primary().await;
+    first.closed().await;
+    let status = FakeServer::attach(&manager, wrong()).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("http://127.0.0.1:8080"), "{status}");
+}
+
+#[tokio::test]
+async fn before_the_primary_comes_the_port_of_its_url_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens at port 1.
+    let config = Config { primary: Some("http://127.0.0.1:1/live/index.m3u8".parse().unwrap()), ..quick() };
+    let manager = Running::with(config, folder.path()).await;
+    let status = FakeServer::attach(&manager, relay(2)).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("http://127.0.0.1:1"), "{status}");
+}
+
+#[tokio::test]
 async fn who_may_not_attach_is_told_why() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { join_secret: Some("right".into()), ..quick() };
