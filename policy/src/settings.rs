@@ -254,7 +254,9 @@ impl Settings {
     /// How long a drain may take where segments are as long as `target_duration`.
     #[must_use]
     pub fn drain_deadline_for(&self, target_duration: Duration) -> Duration {
-        self.drain_deadline.max(self.longest_steering_ttl + target_duration * 3)
+        // No answer is told to live for less than a second.
+        let longest_ttl = self.longest_steering_ttl.max(Duration::from_secs(1));
+        self.drain_deadline.max(longest_ttl + target_duration * 3)
     }
 
     fn check_ratios(&self) -> Result<(), InvalidSettings> {

@@ -110,13 +110,17 @@ fn clones(routing: &Routing, session: &Session, priority: &[ServerId]) -> Vec<Sl
 }
 
 impl Pace {
-    /// A fifth more or less than what keeps `viewers` at the pace; never above the longest.
+    /// A fifth more or less than what keeps `viewers` at the pace, in whole seconds as a player is told it: never 0, for a player
+    /// would ask without a pause, and never above the longest. Jittered at the longest too. What is cut off a second is given
+    /// back as often as it is large, so that answers live as long as they should on average.
     #[must_use]
     pub fn ttl_for(&self, viewers: u32, dice: u64) -> Duration {
         let bounded = Duration::from_secs(1) * viewers / self.answers_per_second.max(1);
-        let ttl_ms = u64::try_from(self.ttl.max(bounded).as_millis()).unwrap_or(u64::MAX);
-        let jittered = ttl_ms / 5 * 4 + ttl_ms * 2 / 5 * (dice % 1001) / 1000;
-        Duration::from_millis(jittered).min(self.longest_ttl)
+        let ttl = self.ttl.max(bounded).min(self.longest_ttl * 5 / 6);
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 10_000);
+        let jittered_ms = ttl_ms * 4 / 5 + ttl_ms * 2 / 5 * (dice % 1001) / 1000;
+        let rounded_s = (jittered_ms + dice / 1001 % 1000) / 1000;
+        Duration::from_secs(rounded_s.min(self.longest_ttl.as_secs()).max(1))
     }
 }
 

@@ -69,7 +69,7 @@ fn more_viewers_ask_less_often() {
         longest_ttl: Duration::from_secs(60),
         answers_per_second: 1_000,
     };
-    for (viewers, least_s, most_s) in [(0, 8, 12), (10_000, 8, 12), (20_000, 16, 24), (1_000_000, 60, 60)] {
+    for (viewers, least_s, most_s) in [(0, 8, 12), (10_000, 8, 12), (20_000, 16, 24), (1_000_000, 40, 60)] {
         for dice in 0..2_000 {
             let ttl = pace.ttl_for(viewers, dice);
             assert!(
@@ -80,7 +80,30 @@ fn more_viewers_ask_less_often() {
     }
 }
 
+/// Answers in a second to `viewers` who ask again whenever their answer is too old, over so many rounds.
+fn answers_per_second(pace: Pace, viewers: u32) -> (f64, Vec<u64>) {
+    let ttls: Vec<u64> = (0..20_000).map(|dice| pace.ttl_for(viewers, mix(dice)).as_secs()).collect();
+    let mean_s = f64::from(u32::try_from(ttls.iter().sum::<u64>()).unwrap()) / 20_000.0;
+    (f64::from(viewers) / mean_s, ttls)
+}
+
 proptest! {
+    #[test]
+    fn however_many_watch_answers_stay_within_their_bound_until_they_live_the_longest_and_no_drain_is_shorter(
+        viewers in 0..3_000_000u32, per_second in 100..50_000u32, ttl_ms in 100..20_000u64, longest_ms in 100..120_000u64, target_s in 1..10u64,
+    ) {
+        let (ttl, longest_ttl) = (Duration::from_millis(ttl_ms), Duration::from_millis(longest_ms));
+        let (asked, ttls) = answers_per_second(Pace { ttl, longest_ttl, answers_per_second: per_second }, viewers);
+        let (least, most) = (ttls.iter().min().unwrap(), ttls.iter().max().unwrap());
+        prop_assert!(*least >= 1 && (*most <= 2 || least < most), "{least} to {most} s: players ask in step");
+        // All the jitter fits below the longest as long as the middle is a fifth below it.
+        let longest_reached = f64::from(viewers) / f64::from(per_second) > longest_ttl.as_secs_f64() * 5.0 / 6.0 - 1.0;
+        prop_assert!(longest_reached || asked <= f64::from(per_second) * 1.01, "{asked} answers a second");
+        let settings = crate::Settings { longest_steering_ttl: longest_ttl, drain_deadline: Duration::from_millis(1), ..Default::default() };
+        let target = Duration::from_secs(target_s);
+        prop_assert!(settings.drain_deadline_for(target) >= Duration::from_secs(*most) + target * 3);
+    }
+
     #[test]
     fn an_answer_can_always_be_followed(current in prop::sample::select(&["primary", "a", "b", "gone"]), first: bool, moves in 0..2u32) {
         let routing = fleet([

@@ -34,8 +34,7 @@ pub(super) async fn steer(State(desk): State<Desk>, RawQuery(query): RawQuery) -
             (answer, course)
         }
     };
-    // Whole seconds, and never 0: a player would ask without a pause.
-    let ttl_s = answer.ttl.as_secs().max(1);
+    let ttl_s = answer.ttl.as_secs();
     let course = course.after(&answer.current, answer.moved, desk.viewers.keyring.unix_s());
     let reload_uri = desk.viewers.reload_uri(&token, Some(&course));
     let priority = answer.priority.into_iter().map(String::from).collect();
