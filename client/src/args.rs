@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use policy::{Class, Region, ServerId, StreamName};
 use service::{CommonFlags, telemetry::LogFormat};
 
-use crate::{config::Overrides, crowd::CrowdArgs, play::PlayArgs};
+use crate::{address::Address, config::Overrides, crowd::CrowdArgs, play::PlayArgs};
 
 /// Asks a traffic manager where to play a stream, plays it, sends crowds, operates the fleet
 #[derive(Debug, Parser)]
@@ -20,7 +20,11 @@ pub struct Args {
     #[arg(value_name = "MANAGER_PORT")]
     pub manager_port: Option<u16>,
 
-    /// How long to ask an unreachable traffic manager again [default: 10s]
+    /// A further traffic manager of the fleet, asked when those before it cannot do it; may be repeated
+    #[arg(long = "manager", value_name = "HOST:PORT", global = true)]
+    pub managers: Vec<Address>,
+
+    /// How long to ask again while no traffic manager can be reached [default: 10s]
     #[arg(long, value_name = "TIME", global = true, value_parser = humantime::parse_duration)]
     pub retry_for: Option<Duration>,
 
@@ -169,6 +173,7 @@ impl Args {
         Overrides {
             manager_ip: self.manager_ip.clone(),
             manager_port: self.manager_port,
+            managers: self.managers.clone(),
             retry_for: self.retry_for,
         }
     }
@@ -221,10 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn further_managers_may_stand_before_or_after_the_command() {
+        for line in [
+            "--manager 10.0.0.2:7000 --manager [::1]:7001 10.0.0.1 play",
+            "10.0.0.1 play --manager 10.0.0.2:7000 --manager [::1]:7001",
+        ] {
+            let managers: Vec<String> =
+                parse(line).unwrap().overrides().managers.iter().map(ToString::to_string).collect();
+            assert_eq!(managers, ["10.0.0.2:7000", "[::1]:7001"], "{line}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_usage() {
         for line in [
             "paly",
             "10.0.0.1 many",
+            "--manager 10.0.0.2",
             "10.0.0.1 7000 paly",
             "locate ../etc",
             "locate --class quantum",

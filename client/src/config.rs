@@ -6,7 +6,7 @@ use policy::{Region, StreamName};
 use serde::{Deserialize, Serialize};
 use service::BackoffConfig;
 
-use crate::{crowd::CrowdConfig, fetch::FetchConfig, player::Bounds};
+use crate::{address::Address, crowd::CrowdConfig, fetch::FetchConfig, player::Bounds};
 
 /// The client's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,9 @@ pub struct Config {
     pub manager_ip: String,
     /// Its port, for gRPC and HTTP.
     pub manager_port: u16,
-    /// How long an unreachable manager is asked again.
+    /// Further traffic managers of the fleet, asked in this order when that one cannot do it.
+    pub managers: Vec<Address>,
+    /// How long managers are asked again while none can be reached.
     #[serde(with = "humantime_serde")]
     pub retry_for: Duration,
     /// The stream, where the command line names none.
@@ -47,6 +49,7 @@ impl Default for Config {
         Self {
             manager_ip: "127.0.0.1".to_owned(),
             manager_port: 7000,
+            managers: Vec::new(),
             retry_for: Duration::from_secs(10),
             stream: "live".parse().expect("this is a name"),
             region: None,
@@ -57,6 +60,14 @@ impl Default for Config {
             shun_for: Duration::from_secs(300),
             crowd: CrowdConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// The traffic manager that is asked first.
+    #[must_use]
+    pub fn first_manager(&self) -> Address {
+        Address { host: self.manager_ip.clone(), port: self.manager_port }
     }
 }
 
@@ -94,6 +105,9 @@ pub struct Overrides {
     /// MANAGER_PORT
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manager_port: Option<u16>,
+    /// --manager
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<Address>,
     /// --retry-for
     #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde::option")]
     pub retry_for: Option<Duration>,

@@ -170,7 +170,7 @@ async fn send(crowd: &Arc<Crowd>, args: &CrowdArgs, config: &Config) -> Result<V
 
 /// Whether the others would fail in the same way.
 fn is_everybodys(failure: &Failure) -> bool {
-    matches!(failure, Failure::Usage(_) | Failure::UnknownStream(_) | Failure::Unreachable { .. })
+    matches!(failure.deciding(), Failure::Usage(_) | Failure::UnknownStream(_) | Failure::Unreachable { .. })
 }
 
 fn progress(length: Duration) -> ProgressBar {

@@ -26,6 +26,9 @@ pub enum Failure {
         /// What happened.
         reason: String,
     },
+    /// Several managers were asked, and none did it.
+    #[error("no traffic-manager of {} asked can do this: {}", .0.len(), each(.0))]
+    Everywhere(Vec<Tried>),
     /// There is no such stream; the text names those known.
     #[error("{0}")]
     UnknownStream(String),
@@ -48,11 +51,20 @@ pub enum Failure {
     Failed(String),
 }
 
+/// A manager that was asked in vain.
+#[derive(Debug)]
+pub struct Tried {
+    /// Where it is.
+    pub address: String,
+    /// What was wrong with it.
+    pub failure: Failure,
+}
+
 /// The exit code of an error, where it has one of its own.
 #[must_use]
 pub fn code(error: &anyhow::Error) -> Option<u8> {
-    error.downcast_ref::<Failure>().map(|failure| match failure {
-        Failure::Failed(_) | Failure::NotYet(_) => 1,
+    error.downcast_ref::<Failure>().map(|failure| match failure.deciding() {
+        Failure::Failed(_) | Failure::NotYet(_) | Failure::Everywhere(_) => 1,
         Failure::Usage(_) => service::program::EXIT_USAGE,
         Failure::Unreachable { .. } => 3,
         Failure::UnknownStream(_) => 4,
@@ -62,6 +74,41 @@ pub fn code(error: &anyhow::Error) -> Option<u8> {
 }
 
 impl Failure {
+    /// What it means that all of these were asked in vain, of whom there is one at least.
+    #[must_use]
+    pub fn of_all(mut tried: Vec<Tried>) -> Self {
+        match tried.pop() {
+            Some(last) if tried.is_empty() => last.failure,
+            last => Self::Everywhere(tried.into_iter().chain(last).collect()),
+        }
+    }
+
+    /// Of several managers' failures the one that counts: the last word of any that answered, and among those one that
+    /// time will not mend.
+    #[must_use]
+    pub fn deciding(&self) -> &Self {
+        let Self::Everywhere(tried) = self else { return self };
+        let weight = |failure: &Self| match failure {
+            Self::Unreachable { .. } => 0,
+            Self::NotYet(_) => 1,
+            _ => 2,
+        };
+        let failures = tried.iter().map(|tried| &tried.failure);
+        failures.max_by_key(|failure| weight(failure)).unwrap_or(self)
+    }
+
+    /// Whether it is worth asking again: nobody is there, or nothing yet to play.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self.deciding(), Self::Unreachable { .. } | Self::NotYet(_))
+    }
+
+    /// Whether another manager may have a better answer.
+    #[must_use]
+    pub const fn may_differ_elsewhere(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::NotYet(_) | Self::Refused { .. })
+    }
+
     /// What a gRPC status of the manager means to whoever asked for a stream.
     #[must_use]
     pub fn of_viewers(status: &Status, address: &str) -> Self {
@@ -149,6 +196,19 @@ fn retry_after(status: &Status) -> Option<Duration> {
     status.metadata().get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_millis)
 }
 
+/// What was wrong with each, and what to do where nobody is there at all.
+fn each(tried: &[Tried]) -> String {
+    let line = |Tried { address, failure }: &Tried| match failure {
+        Failure::Unreachable { reason, .. } => format!("{address} cannot be reached ({reason})"),
+        other => format!("{address} says: {other}"),
+    };
+    let mut text = tried.iter().map(line).collect::<Vec<_>>().join("; ");
+    if tried.iter().all(|tried| matches!(tried.failure, Failure::Unreachable { .. })) {
+        text.push_str("; check MANAGER_IP, MANAGER_PORT and --manager, and that they run");
+    }
+    text
+}
+
 fn when(retry_after: Option<Duration>) -> String {
     retry_after
         .map_or_else(String::new, |after| format!("; try again in {}", humantime::format_duration(after)))
@@ -174,6 +234,32 @@ mod tests {
             assert_eq!(code(&anyhow::Error::from(failure)), Some(expected));
         }
         assert_eq!(code(&anyhow::anyhow!("else")), None);
+    }
+
+    #[test]
+    fn of_several_managers_one_that_answers_decides_and_each_is_named() {
+        let unreachable = || Failure::Unreachable { address: "a:1".into(), reason: "refused".into() };
+        let refused = || Failure::Refused { text: "no room".into(), retry_after: None };
+        let not_yet = || Failure::NotYet("no primary".into());
+        let all = |failures: Vec<Failure>| {
+            let tried = failures.into_iter().zip(["a:1", "b:2"]);
+            Failure::of_all(tried.map(|(failure, at)| Tried { address: at.into(), failure }).collect())
+        };
+        for (failures, expected) in [
+            (vec![unreachable()], 3),
+            (vec![unreachable(), unreachable()], 3),
+            (vec![not_yet(), unreachable()], 1),
+            (vec![unreachable(), refused()], 5),
+            (vec![refused(), not_yet()], 5),
+            (vec![refused(), Failure::UnknownStream("x".into())], 4),
+        ] {
+            let failure = all(failures);
+            assert_eq!(code(&anyhow::Error::from(failure)), Some(expected));
+        }
+        assert_eq!(
+            all(vec![unreachable(), refused()]).to_string(),
+            "no traffic-manager of 2 asked can do this: a:1 cannot be reached (refused); b:2 says: no room"
+        );
     }
 
     #[test]

@@ -4,17 +4,20 @@ use policy::{Class, Region, StreamName};
 use proto::v1::{self, LocateRequest, Placement};
 use tonic::Status;
 
-use crate::{args::LocateArgs, config::Config, exit::Failure, manager::TrafficManager, output};
+use crate::{
+    args::LocateArgs, config::Config, exit::Failure, manager::TrafficManager, managers::TrafficManagers,
+    output,
+};
 
 /// Asks once and prints the answer.
 ///
 /// # Errors
 /// When the manager cannot be reached or refuses.
 pub async fn run(config: &Config, args: LocateArgs) -> anyhow::Result<()> {
-    let manager = TrafficManager::new(config)?;
+    let mut managers = TrafficManagers::new(config)?;
     let stream = args.stream.unwrap_or_else(|| config.stream.clone());
     let region = args.region.or_else(|| config.region.clone());
-    let placement = ask(&manager, &stream, region.as_ref(), args.class).await?;
+    let placement = ask(&mut managers, &stream, region.as_ref(), args.class).await?;
     if args.json {
         output::json(&placement)?;
         return Ok(());
@@ -31,7 +34,7 @@ pub async fn run(config: &Config, args: LocateArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the manager cannot be reached or refuses.
 pub async fn ask(
-    manager: &TrafficManager,
+    managers: &mut TrafficManagers,
     stream: &StreamName,
     region: Option<&Region>,
     class: Option<Class>,
@@ -43,15 +46,13 @@ pub async fn ask(
         class: class.into(),
         ..LocateRequest::default()
     };
+    managers.ask(|manager| locate(manager, request.clone())).await
+}
+
+async fn locate(manager: TrafficManager, request: LocateRequest) -> Result<Placement, Failure> {
     let failure = |status: Status| Failure::of_viewers(&status, manager.address());
-    manager
-        .ask(|| async {
-            let answer = manager.viewers().locate(request.clone()).await.map_err(failure)?;
-            answer.into_inner().placement.ok_or_else(|| {
-                Failure::Failed(
-                    "the traffic-manager's answer has no placement: is it of this version?".into(),
-                )
-            })
-        })
-        .await
+    let answer = manager.viewers().locate(request).await.map_err(failure)?;
+    answer.into_inner().placement.ok_or_else(|| {
+        Failure::Failed("the traffic-manager's answer has no placement: is it of this version?".into())
+    })
 }

@@ -2,29 +2,31 @@
 
 use proto::v1::{
     Decision, DecisionsRequest, DrainRequest, RegionStatus, RegionsRequest, ResumeRequest, ServerStatus,
-    ServersRequest, StatusRequest, StatusResponse,
+    ServersRequest, StatusRequest, StatusResponse, operator_client::OperatorClient,
 };
-use tonic::Status;
+use tonic::{Response, Status, transport::Channel};
 
 use crate::{
     args::{DecisionsArgs, ServerArgs, ShowArgs},
     config::Config,
     exit::Failure,
     manager::TrafficManager,
+    managers::TrafficManagers,
     output,
     table::table,
 };
+
+/// Where an operator asks.
+type Operator = OperatorClient<Channel>;
 
 /// `client status`
 ///
 /// # Errors
 /// When the manager cannot be reached.
 pub async fn status(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
-    let manager = TrafficManager::new(config)?;
-    let status = manager
-        .ask(|| async { manager.operator().status(StatusRequest {}).await.map_err(failure(&manager)) })
-        .await?
-        .into_inner();
+    let mut managers = TrafficManagers::new(config)?;
+    let status =
+        ask(&mut managers, |mut operator| async move { operator.status(StatusRequest {}).await }).await?;
     if args.json {
         output::json(&status)?;
         return Ok(());
@@ -39,11 +41,9 @@ pub async fn status(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the manager cannot be reached.
 pub async fn servers(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
-    let manager = TrafficManager::new(config)?;
-    let answer = manager
-        .ask(|| async { manager.operator().servers(ServersRequest {}).await.map_err(failure(&manager)) })
-        .await?
-        .into_inner();
+    let mut managers = TrafficManagers::new(config)?;
+    let answer =
+        ask(&mut managers, |mut operator| async move { operator.servers(ServersRequest {}).await }).await?;
     if args.json {
         output::json(&answer)?;
     } else {
@@ -57,11 +57,9 @@ pub async fn servers(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the manager cannot be reached.
 pub async fn regions(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
-    let manager = TrafficManager::new(config)?;
-    let answer = manager
-        .ask(|| async { manager.operator().regions(RegionsRequest {}).await.map_err(failure(&manager)) })
-        .await?
-        .into_inner();
+    let mut managers = TrafficManagers::new(config)?;
+    let answer =
+        ask(&mut managers, |mut operator| async move { operator.regions(RegionsRequest {}).await }).await?;
     if args.json {
         output::json(&answer)?;
     } else {
@@ -75,12 +73,13 @@ pub async fn regions(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the manager cannot be reached, or the server is unknown or cannot be drained.
 pub async fn drain(config: &Config, args: &ServerArgs) -> anyhow::Result<()> {
-    let manager = TrafficManager::new(config)?;
     let request = DrainRequest { server: args.server.to_string() };
-    let answer = manager
-        .ask(|| async { manager.operator().drain(request.clone()).await.map_err(failure(&manager)) })
-        .await?;
-    show_server(answer.into_inner().server, args)
+    let question = |mut operator: Operator| {
+        let request = request.clone();
+        async move { operator.drain(request).await }
+    };
+    let answer = ask(&mut TrafficManagers::new(config)?, question).await?;
+    show_server(answer.server, args)
 }
 
 /// `client resume`
@@ -88,12 +87,13 @@ pub async fn drain(config: &Config, args: &ServerArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the manager cannot be reached, or the server is unknown or not attached.
 pub async fn resume(config: &Config, args: &ServerArgs) -> anyhow::Result<()> {
-    let manager = TrafficManager::new(config)?;
     let request = ResumeRequest { server: args.server.to_string() };
-    let answer = manager
-        .ask(|| async { manager.operator().resume(request.clone()).await.map_err(failure(&manager)) })
-        .await?;
-    show_server(answer.into_inner().server, args)
+    let question = |mut operator: Operator| {
+        let request = request.clone();
+        async move { operator.resume(request).await }
+    };
+    let answer = ask(&mut TrafficManagers::new(config)?, question).await?;
+    show_server(answer.server, args)
 }
 
 /// `client decisions`
@@ -101,13 +101,12 @@ pub async fn resume(config: &Config, args: &ServerArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the manager cannot be reached, or goes while it is followed.
 pub async fn decisions(config: &Config, args: &DecisionsArgs) -> anyhow::Result<()> {
-    let manager = TrafficManager::new(config)?;
     let request = DecisionsRequest { follow: args.follow, newest: args.newest.unwrap_or_default() };
-    let mut decisions = manager
-        .ask(|| async { manager.operator().decisions(request).await.map_err(failure(&manager)) })
-        .await?
-        .into_inner();
-    while let Some(decision) = decisions.message().await.map_err(failure(&manager))? {
+    let mut managers = TrafficManagers::new(config)?;
+    let mut decisions =
+        ask(&mut managers, |mut operator| async move { operator.decisions(request).await }).await?;
+    let failure = |status: Status| Failure::of_operator(&status, managers.current().address());
+    while let Some(decision) = decisions.message().await.map_err(failure)? {
         if args.json {
             output::json_line(&decision)?;
         } else {
@@ -117,8 +116,18 @@ pub async fn decisions(config: &Config, args: &DecisionsArgs) -> anyhow::Result<
     Ok(())
 }
 
-fn failure(manager: &TrafficManager) -> impl Fn(Status) -> Failure {
-    |status| Failure::of_operator(&status, manager.address())
+async fn ask<T, F>(managers: &mut TrafficManagers, question: impl Fn(Operator) -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let question = |manager: TrafficManager| {
+        let answer = question(manager.operator());
+        async move {
+            let answer = answer.await.map_err(|status| Failure::of_operator(&status, manager.address()))?;
+            Ok(answer.into_inner())
+        }
+    };
+    managers.ask(question).await
 }
 
 fn show_server(server: Option<ServerStatus>, args: &ServerArgs) -> anyhow::Result<()> {

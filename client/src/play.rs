@@ -16,7 +16,7 @@ use crate::{
     exit::Failure,
     fetch::{Keep, Shared},
     line::Line,
-    manager::TrafficManager,
+    managers::TrafficManagers,
     output,
     player::rung::Choice,
     route::{Route, Ticket},
@@ -69,16 +69,16 @@ fn target(text: &str) -> Result<Target, std::convert::Infallible> {
 pub async fn run(config: &Config, args: PlayArgs) -> anyhow::Result<()> {
     let shutdown = Shutdown::default();
     shutdown.on_signals(END)?;
-    let manager = TrafficManager::new(config)?;
+    let mut managers = TrafficManagers::new(config)?;
     let region = args.region.clone().or_else(|| config.region.clone());
     let stream = args.stream.clone().unwrap_or_else(|| config.stream.clone());
     let ticket = Ticket { stream, region, class: Class::Watches };
     if let Some(command) = &args.player {
-        return external::run(&manager, &ticket, command, args.duration, &shutdown).await;
+        return external::run(&mut managers, &ticket, command, args.duration, &shutdown).await;
     }
     let mut screen = Screen::open(args.output.as_ref())?;
     let mut viewer = tokio::select! {
-        viewer = join(config, manager, ticket, &args) => viewer?,
+        viewer = join(config, managers, ticket, &args) => viewer?,
         () = shutdown.soft.cancelled() => return Ok(()),
     };
     if args.output.is_some() && viewer.has_audio_apart() {
@@ -101,14 +101,14 @@ pub async fn run(config: &Config, args: PlayArgs) -> anyhow::Result<()> {
 
 async fn join(
     config: &Config,
-    manager: TrafficManager,
+    managers: TrafficManagers,
     ticket: Ticket,
     args: &PlayArgs,
 ) -> anyhow::Result<Viewer> {
     let clock = Clock::start();
     let fetch = Shared::new(config.fetch, IN_FLIGHT).fetch(ticket.headers())?;
     let asked = clock.now();
-    let route = Route::join(&ticket, config, manager, &fetch, asked).await?;
+    let route = Route::join(&ticket, config, managers, &fetch, asked).await?;
     // A recording is of one encoding.
     let choice = args.rung.unwrap_or(if args.output.is_some() { Choice::Highest } else { Choice::Auto });
     let viewer = Viewer::new(ticket, route, fetch, config, choice, clock, asked);

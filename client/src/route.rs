@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     exit::Failure,
     fetch::{Fetch, FetchError},
-    manager::TrafficManager,
+    managers::TrafficManagers,
     player::pathways::Variant,
 };
 pub use redirected::Redirected;
@@ -77,15 +77,17 @@ impl Route {
     pub async fn join(
         ticket: &Ticket,
         config: &Config,
-        manager: TrafficManager,
+        mut managers: TrafficManagers,
         fetch: &Fetch,
         now: Time,
     ) -> Result<Self, Failure> {
         match ticket.class {
-            Class::Watches => Watched::join(ticket, manager, fetch, config).await.map(Self::Watched),
-            Class::Steers => Steered::join(ticket, &manager, fetch, config, now).await.map(Self::Steered),
+            Class::Watches => Watched::join(ticket, managers, fetch, config).await.map(Self::Watched),
+            Class::Steers => {
+                Steered::join(ticket, &mut managers, fetch, config, now).await.map(Self::Steered)
+            }
             Class::Redirects | Class::Fixed => {
-                Redirected::join(ticket, &manager, fetch).await.map(Self::Redirected)
+                Redirected::join(ticket, &mut managers, fetch).await.map(Self::Redirected)
             }
         }
     }

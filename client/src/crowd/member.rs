@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     exit::Failure,
     fetch::{Keep, Shared},
-    manager::TrafficManager,
+    managers::TrafficManagers,
     player::rung::Choice,
     route::{Route, Ticket},
     summary::Summary,
@@ -72,8 +72,8 @@ async fn join(crowd: &Crowd, ticket: Ticket) -> Result<Viewer, Failure> {
         .shared
         .fetch(ticket.headers())
         .map_err(|error| Failure::Failed(format!("no HTTP client: {error}")))?;
-    let manager = TrafficManager::of_viewer(&crowd.config)?;
-    let route = Route::join(&ticket, &crowd.config, manager, &fetch, asked).await?;
+    let managers = TrafficManagers::of_viewer(&crowd.config)?;
+    let route = Route::join(&ticket, &crowd.config, managers, &fetch, asked).await?;
     Ok(Viewer::new(ticket, route, fetch, &crowd.config, crowd.choice, crowd.clock, asked))
 }
 

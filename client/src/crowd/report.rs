@@ -66,7 +66,7 @@ impl Report {
                         report.err("gave up");
                     }
                 }
-                Err(Failure::Refused { .. }) => report.refused += 1,
+                Err(failure) if matches!(failure.deciding(), Failure::Refused { .. }) => report.refused += 1,
                 Err(failure) => {
                     tracing::warn!(%failure, "a viewer had no place");
                     report.err("no place");

@@ -6,11 +6,11 @@ use policy::Class;
 use service::Shutdown;
 use tokio::process::Command;
 
-use crate::{exit::Failure, locate, manager::TrafficManager, output, route::Ticket};
+use crate::{exit::Failure, locate, managers::TrafficManagers, output, route::Ticket};
 
 /// Runs `command` with the URL as its last argument, until it ends, the duration is over or somebody interrupts.
 pub(super) async fn run(
-    manager: &TrafficManager,
+    managers: &mut TrafficManagers,
     ticket: &Ticket,
     command: &str,
     duration: Option<Duration>,
@@ -19,7 +19,7 @@ pub(super) async fn run(
     let mut words = command.split_whitespace();
     let program = words.next().ok_or_else(|| Failure::Usage("--player names no program".into()))?;
     let class = class_of(program);
-    let placement = locate::ask(manager, &ticket.stream, ticket.region.as_ref(), Some(class)).await?;
+    let placement = locate::ask(managers, &ticket.stream, ticket.region.as_ref(), Some(class)).await?;
     output::say(&format!("{program} {}", placement.playlist_url));
     let mut child =
         Command::new(program).args(words).arg(&placement.playlist_url).kill_on_drop(true).spawn().map_err(

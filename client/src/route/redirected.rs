@@ -10,7 +10,7 @@ use super::{Ticket, session_of};
 use crate::{
     exit::Failure,
     fetch::Fetch,
-    manager::TrafficManager,
+    managers::{ANSWER, TrafficManagers},
     player::pathways::{Pathways, Variant},
 };
 
@@ -24,10 +24,10 @@ pub struct Redirected {
 impl Redirected {
     pub(super) async fn join(
         ticket: &Ticket,
-        manager: &TrafficManager,
+        managers: &mut TrafficManagers,
         fetch: &Fetch,
     ) -> Result<Self, Failure> {
-        let playlist = watch_page(ticket, manager, fetch).await?;
+        let playlist = watch_page(ticket, managers, fetch).await?;
         // Players of this kind know nothing of pathways: the first one is all they see.
         let pathways = Pathways::new(&playlist, Duration::ZERO, Time::default())
             .map_err(|error| Failure::Failed(error.to_string()))?;
@@ -45,16 +45,18 @@ impl Redirected {
     }
 }
 
-/// The manager's multivariant playlist for a new session.
+/// A manager's multivariant playlist for a new session.
 pub(super) async fn watch_page(
     ticket: &Ticket,
-    manager: &TrafficManager,
+    managers: &mut TrafficManagers,
     fetch: &Fetch,
 ) -> Result<Multivariant, Failure> {
-    let url = watch_url(ticket, manager.base());
-    let failure = |error| Failure::of_watch_page(&error, manager.address());
-    let page = manager
-        .ask(|| async { fetch.document(&url, MAX_PLAYLIST_BYTES, manager.patience()).await.map_err(failure) })
+    let page = managers
+        .ask(|manager| async move {
+            let url = watch_url(ticket, manager.base());
+            let page = fetch.document(&url, MAX_PLAYLIST_BYTES, ANSWER).await;
+            page.map_err(|error| Failure::of_watch_page(&error, manager.address()))
+        })
         .await?;
     Multivariant::parse(&page.body, &page.url)
         .map_err(|error| Failure::Failed(format!("{}: {error}", page.url)))

@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     exit::Failure,
     fetch::{Fetch, FetchError},
-    manager::TrafficManager,
+    managers::TrafficManagers,
     player::pathways::{Pathways, Variant},
 };
 
@@ -39,12 +39,12 @@ enum Answer {
 impl Steered {
     pub(super) async fn join(
         ticket: &Ticket,
-        manager: &TrafficManager,
+        managers: &mut TrafficManagers,
         fetch: &Fetch,
         config: &Config,
         now: Time,
     ) -> Result<Self, Failure> {
-        let playlist = watch_page(ticket, manager, fetch).await?;
+        let playlist = watch_page(ticket, managers, fetch).await?;
         let pathways = Pathways::new(&playlist, config.shun_for, now)
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let session =

@@ -16,7 +16,11 @@ use super::{
     watcher::{self, Astray},
 };
 use crate::{
-    config::Config, exit::Failure, fetch::Fetch, manager::TrafficManager, player::pathways::Variant,
+    config::Config,
+    exit::Failure,
+    fetch::Fetch,
+    managers::{ANSWER, TrafficManagers},
+    player::pathways::Variant,
 };
 
 /// How long the manager is told to avoid a server that failed this viewer; by then it knows itself.
@@ -49,7 +53,7 @@ struct Place {
 impl Watched {
     pub(super) async fn join(
         ticket: &Ticket,
-        manager: TrafficManager,
+        mut managers: TrafficManagers,
         fetch: &Fetch,
         config: &Config,
     ) -> Result<Self, Failure> {
@@ -60,14 +64,14 @@ impl Watched {
         };
         let mut tries = 1;
         loop {
-            let (placement, stream) = watcher::open(&manager, &request).await?;
+            let (placement, stream) = watcher::open(&mut managers, &request).await?;
             let here = Place::of(&placement)?;
             request.session.clone_from(&placement.session);
-            match ladder(&placement, &here, fetch, manager.patience()).await {
+            match ladder(&placement, &here, fetch, ANSWER).await {
                 Ok(ladder) => {
                     request.avoid.clear();
                     let session = placement.session.clone();
-                    let watcher = watcher::start(manager, request, placement, stream, config.retry);
+                    let watcher = watcher::start(managers, request, placement, stream, config.retry);
                     let been = vec![here.clone()];
                     return Ok(Self { here, been, failed: Vec::new(), session, ladder, watcher });
                 }

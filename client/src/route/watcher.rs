@@ -1,13 +1,14 @@
 //! Keeps `Viewers.Watch` open for one session, for as long as the viewer plays, and asks again when its server died.
 //!
-//! A manager that is gone is asked again for ever, with pauses: playing does not depend on it.
+//! Where the manager is gone, the next one is asked, with the session and where it plays, and all of them again for ever, with
+//! pauses: playing does not depend on it.
 
 use proto::v1::{Placement, WatchRequest, WatchResponse};
 use service::{Backoff, BackoffConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Streaming;
 
-use crate::{exit::Failure, manager::TrafficManager};
+use crate::{exit::Failure, manager::TrafficManager, managers::TrafficManagers};
 
 /// The viewer's server failed; where else?
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Handle {
 }
 
 struct Watcher {
-    manager: TrafficManager,
+    managers: TrafficManagers,
     request: WatchRequest,
     backoff: Backoff,
     stream: Option<Streaming<WatchResponse>>,
@@ -40,15 +41,15 @@ struct Watcher {
 
 /// Opens the watch of a new session: its first placement, and the stream that those to come are on.
 pub(super) async fn open(
-    manager: &TrafficManager,
+    managers: &mut TrafficManagers,
     request: &WatchRequest,
 ) -> Result<(Placement, Streaming<WatchResponse>), Failure> {
-    manager.ask(|| try_open(manager, request)).await
+    managers.ask(|manager| async move { try_open(&manager, request).await }).await
 }
 
 /// Goes on watching in a task of its own.
 pub(super) fn start(
-    manager: TrafficManager,
+    managers: TrafficManagers,
     request: WatchRequest,
     first: Placement,
     stream: Streaming<WatchResponse>,
@@ -58,7 +59,7 @@ pub(super) fn start(
     let (news, news_out) = watch::channel(first);
     let (astray, astray_out) = mpsc::channel(1);
     let watcher = Watcher {
-        manager,
+        managers,
         request,
         backoff: Backoff::new(retry),
         stream: Some(stream),
@@ -95,6 +96,7 @@ impl Watcher {
                 Err(error) => tracing::debug!(%error, "the watch broke"),
             }
             self.stream = None;
+            self.managers.turn();
         }
         tokio::time::sleep(self.backoff.pause(rand::random())).await;
         let request = WatchRequest { current: self.current.borrow().clone(), ..self.request.clone() };
@@ -117,17 +119,13 @@ impl Watcher {
     }
 
     async fn reopen(&mut self, request: &WatchRequest) -> Option<Placement> {
-        match tokio::time::timeout(self.manager.patience(), try_open(&self.manager, request)).await {
-            Ok(Ok((placement, stream))) => {
+        match self.managers.ask_each(|manager| async move { resume(&manager, request).await }).await {
+            Ok((placement, stream)) => {
                 self.stream = Some(stream);
                 Some(placement)
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::debug!(%error, "no watch");
-                None
-            }
-            Err(_) => {
-                tracing::debug!("no watch: the traffic manager is silent");
                 None
             }
         }
@@ -137,6 +135,22 @@ impl Watcher {
         if !placement.session.is_empty() {
             self.request.session.clone_from(&placement.session);
         }
+    }
+}
+
+/// Goes on with the session. A manager that does not know it, because it does not share the others' secret, gives a new one:
+/// the viewer plays on meanwhile.
+async fn resume(
+    manager: &TrafficManager,
+    request: &WatchRequest,
+) -> Result<(Placement, Streaming<WatchResponse>), Failure> {
+    match try_open(manager, request).await {
+        Err(Failure::Usage(reason)) if !request.session.is_empty() => {
+            tracing::warn!(manager = manager.address(), reason, "asking for a new session");
+            let anew = WatchRequest { session: String::new(), ..request.clone() };
+            try_open(manager, &anew).await
+        }
+        answer => answer,
     }
 }
 

@@ -5,4 +5,5 @@
 mod crowds;
 mod exit_codes;
 mod moves;
+mod several;
 mod support;

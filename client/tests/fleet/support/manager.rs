@@ -3,7 +3,10 @@
 use std::{
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{Router, extract::State, http::HeaderMap, routing::get};
@@ -32,30 +35,38 @@ struct Desk {
     /// Index of the server that everybody shall play from.
     preferred: watch::Sender<usize>,
     full: bool,
+    /// The session that it gives everybody, and the only one that it knows.
+    token: &'static str,
     asked: Mutex<Vec<WatchRequest>>,
+    refused: AtomicUsize,
     address: SocketAddr,
 }
 
 impl Manager {
     /// Its servers are called a, b, c …
     pub(crate) fn start(servers: &[&Origin]) -> Self {
-        Self::with(servers, false)
+        Self::with(servers, false, "token")
     }
 
     /// One that has no room.
     pub(crate) fn full() -> Self {
-        Self::with(&[], true)
+        Self::with(&[], true, "token")
     }
 
-    fn with(servers: &[&Origin], full: bool) -> Self {
+    /// One that has keys of its own.
+    pub(crate) fn with_token(servers: &[&Origin], token: &'static str) -> Self {
+        Self::with(servers, false, token)
+    }
+
+    fn with(servers: &[&Origin], full: bool, token: &'static str) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let names = ('a'..='z').map(String::from);
         let servers = names.zip(servers.iter().map(|server| server.base_url())).collect();
-        let (preferred, asked) = (watch::channel(0).0, Mutex::default());
-        let desk = Arc::new(Desk { servers, preferred, full, asked, address });
+        let (preferred, asked, refused) = (watch::channel(0).0, Mutex::default(), AtomicUsize::new(0));
+        let desk = Arc::new(Desk { servers, preferred, full, token, asked, refused, address });
         let router = tonic::service::Routes::new(ViewersServer::from_arc(Arc::clone(&desk)))
             .into_axum_router()
             .merge(pages(Arc::clone(&desk)));
@@ -71,6 +82,11 @@ impl Manager {
     /// What was asked over gRPC.
     pub(crate) fn asked(&self) -> Vec<WatchRequest> {
         self.desk.asked.lock().unwrap().clone()
+    }
+
+    /// How often it has refused somebody for want of room.
+    pub(crate) fn refused(&self) -> usize {
+        self.desk.refused.load(Ordering::Relaxed)
     }
 }
 
@@ -89,6 +105,7 @@ impl Desk {
             return Err(Status::invalid_argument(format!("there is no region {region}; known are: eu, us")));
         }
         if self.full {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             let mut status = Status::resource_exhausted("there is no room for another viewer of live");
             status.metadata_mut().insert("retry-after-ms", "1500".parse().unwrap());
             return Err(status);
@@ -104,8 +121,8 @@ impl Desk {
             stream: "live".into(),
             server: server.clone(),
             base_url: base_url.clone(),
-            playlist_url: format!("{base_url}/live/index.m3u8?s=token"),
-            session: "token".into(),
+            playlist_url: format!("{base_url}/live/index.m3u8?s={}", self.token),
+            session: self.token.into(),
             region: region.to_owned(),
             watch_url: format!("http://{}/watch/live.m3u8", self.address),
             explanation: "because the test says so".into(),
@@ -128,6 +145,9 @@ impl Viewers for Desk {
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let request = request.into_inner();
         self.check(&request.stream, &request.region)?;
+        if !request.session.is_empty() && request.session != self.token {
+            return Err(Status::invalid_argument("the token is signed with a key that is not valid now"));
+        }
         self.asked.lock().unwrap().push(request.clone());
         let choices = WatchStream::new(self.preferred.subscribe());
         let placements: Vec<Placement> =
