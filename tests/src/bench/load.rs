@@ -2,6 +2,11 @@
 
 use std::{
     net::SocketAddr,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -50,6 +55,33 @@ pub async fn ask(server: SocketAddr, paths: &[String], connections: usize, time:
     })
 }
 
+/// Asks for each of a part of `paths` once, over `connections`; how many answers were as `expected`.
+pub async fn ask_once(
+    server: SocketAddr,
+    paths: &Arc<[String]>,
+    part: Range<usize>,
+    connections: usize,
+    expected: Expected,
+) -> usize {
+    let next = Arc::new(AtomicUsize::new(part.start));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..connections {
+        let (paths, next) = (Arc::clone(paths), Arc::clone(&next));
+        tasks.spawn(async move {
+            let mut connection = Connection::open(server).await;
+            let mut found = 0;
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if at >= part.end {
+                    return found;
+                }
+                found += usize::from(expected.is(&connection.ask(&paths[at]).await));
+            }
+        });
+    }
+    tasks.join_all().await.into_iter().sum()
+}
+
 /// Asks for one object from `clients` at the same moment; how long each waited for the last byte.
 pub async fn crowd(server: SocketAddr, path: &str, clients: usize) -> Vec<Duration> {
     let mut connections = Vec::new();
@@ -68,6 +100,38 @@ pub async fn crowd(server: SocketAddr, path: &str, clients: usize) -> Vec<Durati
     tasks.join_all().await
 }
 
+/// What a server has answered.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Where it sends the client, if it does.
+    pub location: Option<String>,
+    /// Bytes of the body.
+    pub bytes: u64,
+}
+
+/// What a server is to answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Expected {
+    /// 200, and a body.
+    Document,
+    /// 307 to another server.
+    RedirectTo(SocketAddr),
+}
+
+impl Expected {
+    fn is(self, answer: &Answer) -> bool {
+        match self {
+            Self::Document => answer.status == 200 && answer.bytes > 0,
+            Self::RedirectTo(server) => {
+                let location = answer.location.as_deref().unwrap_or_default();
+                answer.status == 307 && location.starts_with(&format!("http://{server}/live/"))
+            }
+        }
+    }
+}
+
 struct Connection {
     stream: BufReader<TcpStream>,
     host: SocketAddr,
@@ -83,29 +147,35 @@ impl Connection {
 
     /// Gets a path and drains the body; gives its length.
     async fn get(&mut self, path: &str) -> u64 {
+        let answer = self.ask(path).await;
+        assert!(answer.status == 200, "{path} at {}: {answer:?}", self.host);
+        answer.bytes
+    }
+
+    /// Asks for a path and drains the body of whatever comes.
+    async fn ask(&mut self, path: &str) -> Answer {
         let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
         self.stream.get_mut().write_all(request.as_bytes()).await.expect("the server reads");
-        let mut length = None;
         let mut line = String::new();
-        let mut status = String::new();
+        self.stream.read_line(&mut line).await.expect("the server answers");
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let mut answer = Answer { status: status.expect("a status line"), ..Answer::default() };
+        let mut length = None;
         loop {
             line.clear();
             self.stream.read_line(&mut line).await.expect("the server answers");
-            if status.is_empty() {
-                status.clone_from(&line);
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            let Some((name, value)) = line.split_once(':') else { break };
+            if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse().ok();
-            }
-            if line == "\r\n" || line.is_empty() {
-                break;
+            } else if name.eq_ignore_ascii_case("location") {
+                answer.location = Some(value.trim().to_owned());
             }
         }
-        assert!(status.contains(" 200 "), "{path} at {}: {status}", self.host);
-        match length {
+        answer.bytes = match length {
             Some(length) => self.drain(length).await,
             None => self.drain_chunks().await,
-        }
+        };
+        answer
     }
 
     async fn drain(&mut self, length: u64) -> u64 {

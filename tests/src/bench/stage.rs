@@ -1,10 +1,13 @@
-//! One primary with segments of 1 MB, and two caches of it: our relay and nginx.
+//! One fleet: a primary with segments of 1 MB, a manager and a relay; and nginx beside each of them, as a cache of the same
+//! primary and as a server of constants.
 
 use std::{net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, extract::State, http::Uri};
+use policy::{Class, ServerId};
 use proto::v1::Phase;
 
+use super::{sessions, steering::steering_query};
 use crate::{
     fleet::{Fleet, relays_in},
     network::Subnet,
@@ -20,17 +23,25 @@ const SEGMENT_BYTES: usize = 1 << 20;
 
 const STARTS: Duration = Duration::from_secs(60);
 
+/// Where nginx answers with a constant steering manifest.
+pub const STEER_AT_NGINX: &str = "/constant/steer";
+
+/// Where nginx answers with a constant 307.
+pub const REDIRECT_AT_NGINX: &str = "/constant/redirect";
+
 /// All that a case needs.
 #[derive(Debug)]
 pub struct Stage {
     /// The programs.
     pub fleet: Fleet,
-    nginx: Program,
+    /// The relay's id.
+    pub relay_id: ServerId,
+    nginx: Option<Program>,
 }
 
-/// One of the two caches.
+/// A program that is measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Cache {
+pub struct Server {
     /// Where it serves.
     pub address: SocketAddr,
     /// Its processes' ancestor.
@@ -44,27 +55,53 @@ impl Stage {
         let fleet = Fleet::builder()
             .threshold(0)
             .source(source)
+            .primary_arguments(&["--capacity", "1000000"])
             .manager_config("[provisioner]\nkind = \"standby\"\n[regions.default]\nmin_relays = 1")
             .standby(2, &["--capacity", "1000000"])
             .start()
             .await;
-        fleet.until("the relay serves", STARTS, |status| !relays_in(status, Phase::Serving).is_empty()).await;
-        let nginx = start_nginx(fleet.subnet, &fleet.file(""));
-        let stage = Self { fleet, nginx };
+        let serves = |status: &_| !relays_in(status, Phase::Serving).is_empty();
+        let status = fleet.until("the relay serves", STARTS, serves).await;
+        let relay_id = relays_in(&status, Phase::Serving)[0].id.parse().expect("an id");
+        let mut stage = Self { fleet, relay_id, nginx: None };
+        let manifest = stage.manifest().await;
+        stage.nginx = Some(start_nginx(stage.fleet.subnet, &stage.fleet.file(""), &manifest));
         stage.nginx_answers().await;
         stage
     }
 
-    /// Our relay.
-    #[must_use]
-    pub fn relay(&self) -> Cache {
-        Cache { address: self.fleet.subnet.viewers(2), pid: self.fleet.relays[0].pid() }
+    /// A steering answer, as large as any.
+    async fn manifest(&self) -> String {
+        let token = &sessions::mint(self, Class::Steers, &self.relay_id, 1)[0];
+        let url = self.fleet.at_manager(&format!("/steer?{}", steering_query(token, &self.relay_id)));
+        let (status, manifest) = self.fleet.get(&url).await.expect("the manager answers");
+        assert!(status == 200 && manifest.contains(self.relay_id.as_str()), "{status}: {manifest}");
+        manifest
     }
 
-    /// nginx, as a cache of the same primary.
+    /// The traffic manager.
     #[must_use]
-    pub fn nginx(&self) -> Cache {
-        Cache { address: self.fleet.subnet.viewers(3), pid: self.nginx.pid() }
+    pub fn manager(&self) -> Server {
+        Server { address: self.fleet.subnet.manager(), pid: self.fleet.manager.pid() }
+    }
+
+    /// The primary.
+    #[must_use]
+    pub fn primary(&self) -> Server {
+        Server { address: self.fleet.subnet.viewers(1), pid: self.fleet.primary.pid() }
+    }
+
+    /// Our relay.
+    #[must_use]
+    pub fn relay(&self) -> Server {
+        Server { address: self.fleet.subnet.viewers(2), pid: self.fleet.relays[0].pid() }
+    }
+
+    /// nginx.
+    #[must_use]
+    pub fn nginx(&self) -> Server {
+        let pid = self.nginx.as_ref().map_or(0, Program::pid);
+        Server { address: self.fleet.subnet.viewers(3), pid }
     }
 
     /// Paths of the segments, as the primary numbered them.
@@ -114,12 +151,16 @@ fn transport_stream() -> Vec<u8> {
     packet.iter().copied().cycle().take(SEGMENT_BYTES).collect()
 }
 
-fn start_nginx(subnet: Subnet, folder: &Path) -> Program {
+fn start_nginx(subnet: Subnet, folder: &Path, manifest: &str) -> Program {
     let prefix = folder.join("nginx");
     std::fs::create_dir_all(prefix.join("cache")).expect("a folder can be made");
     let config = include_str!("nginx.conf")
         .replace("{listen}", &subnet.viewers(3).to_string())
-        .replace("{primary}", &subnet.viewers(1).to_string());
+        .replace("{primary}", &subnet.viewers(1).to_string())
+        .replace("{relay}", &subnet.viewers(2).to_string())
+        .replace("{steer}", STEER_AT_NGINX)
+        .replace("{redirect}", REDIRECT_AT_NGINX)
+        .replace("{manifest}", manifest);
     std::fs::write(prefix.join("nginx.conf"), config).expect("a config file");
     let mut command = Command::new("nginx");
     command.arg("-p").arg(&prefix).args(["-c", "nginx.conf", "-e", "stderr", "-g", "daemon off;"]);

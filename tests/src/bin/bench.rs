@@ -1,7 +1,7 @@
-//! `tests/bench`: our relay and nginx side by side in one run, as caches of the same primary, and the ratios.
+//! `tests/bench`: Spillway and nginx side by side in one run, and the ratios.
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
-use tests::bench::{cases, stage::Stage};
+use tests::bench::{redirects, relay, stage::Stage, steering, table::HEADING};
 
 const ROUNDS: usize = 5;
 
@@ -9,8 +9,12 @@ const ROUNDS: usize = 5;
 async fn main() {
     let rounds = std::env::args().nth(1).map_or(ROUNDS, |text| text.parse().expect("ROUNDS is a number"));
     let stage = Stage::set().await;
-    println!("| measure | relay | nginx | ratio, above 1 the relay is better |\n|---|---|---|---|");
-    for row in cases::all(&stage, rounds).await {
-        println!("{row}");
+    println!("{HEADING}");
+    for rows in [
+        relay::all(&stage, rounds).await,
+        steering::all(&stage, rounds).await,
+        redirects::all(&stage, rounds).await,
+    ] {
+        rows.iter().for_each(|row| println!("{row}"));
     }
 }

@@ -1,10 +1,11 @@
-//! What is measured, and the row of the table that each measure gives.
+//! A relay and nginx as caches of one primary: playlists, segments, a cold segment, memory.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::{
     load::{ask, cpu_seconds, crowd, private_bytes},
-    stage::{Cache, Stage},
+    stage::{Server, Stage},
+    table::{Row, median},
 };
 
 /// How long a round of steady load lasts.
@@ -15,25 +16,6 @@ const CONNECTIONS: usize = 64;
 
 /// Viewers that ask for one cold segment at the same moment.
 const CROWD: usize = 200;
-
-/// One row of the table.
-#[derive(Debug)]
-pub struct Row {
-    measure: &'static str,
-    unit: &'static str,
-    relay: f64,
-    nginx: f64,
-    /// Whether more is better.
-    more: bool,
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ratio = if self.more { self.relay / self.nginx } else { self.nginx / self.relay };
-        let Self { measure, unit, relay, nginx, .. } = self;
-        write!(f, "| {measure} | {relay:.1} {unit} | {nginx:.1} {unit} | {ratio:.2} |")
-    }
-}
 
 /// All cases, one after the other.
 pub async fn all(stage: &Stage, rounds: usize) -> Vec<Row> {
@@ -56,14 +38,8 @@ pub async fn all(stage: &Stage, rounds: usize) -> Vec<Row> {
 /// Private memory with nobody watching.
 #[expect(clippy::cast_precision_loss, reason = "megabytes")]
 fn memory(stage: &Stage) -> Row {
-    let megabytes = |cache: Cache| private_bytes(cache.pid) as f64 / 1e6;
-    Row {
-        measure: "private memory, idle",
-        unit: "MB",
-        relay: megabytes(stage.relay()),
-        nginx: megabytes(stage.nginx()),
-        more: false,
-    }
+    let megabytes = |cache: Server| private_bytes(cache.pid) as f64 / 1e6;
+    Row::less("private memory, idle", "MB", megabytes(stage.relay()), megabytes(stage.nginx()))
 }
 
 /// Steady load on both in turn; `figure` makes one of (requests, bytes) and CPU seconds.
@@ -90,7 +66,7 @@ async fn steady(
         }
     }
     let [relay, nginx] = figures.map(median);
-    Row { measure, unit, relay, nginx, more: true }
+    Row::more(measure, unit, relay, nginx)
 }
 
 /// The median wait for the last byte of a segment that nobody has asked for before.
@@ -105,16 +81,5 @@ async fn cold_segments(stage: &Stage, segments: &[String], rounds: usize) -> Row
         }
     }
     let [relay, nginx] = waits.map(median);
-    Row {
-        measure: "200 viewers on a cold 1 MB segment, median to last byte",
-        unit: "ms",
-        relay,
-        nginx,
-        more: false,
-    }
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    Row::less("200 viewers on a cold 1 MB segment, median to last byte", "ms", relay, nginx)
 }
