@@ -3,7 +3,12 @@
 //! Parsing is strict, so that one thing has one URL: no empty or dotted parts, no escapes, no leading zeros. What a name refers
 //! to, and whether it exists, is for the server to say. Nothing is copied: a path is parsed at every request.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+    str::FromStr,
+    sync::Arc,
+};
 
 /// Longest stream or rendition name, in bytes; the limit of `policy`'s names, which travel in the same paths.
 pub const MAX_NAME_LEN: usize = 64;
@@ -135,9 +140,17 @@ pub fn init_name(number: u64) -> String {
 /// The first value of `name` in a query string, percent-decoded.
 #[must_use]
 pub fn parameter(query: &str, name: &str) -> Option<String> {
-    ::url::form_urlencoded::parse(query.as_bytes())
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
+    let pair = query.split('&').find(|pair| {
+        let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
+        // Only what is looked for is decoded: tokens are long, and this is read at every reload.
+        key == name || (key.contains(['%', '+']) && decoded(pair).is_some_and(|(key, _)| key == name))
+    })?;
+    decoded(pair).map(|(_, value)| value.into_owned())
+}
+
+/// The pair that a part of a query is (WHATWG URL 5.1); none where it is empty.
+fn decoded(pair: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    ::url::form_urlencoded::parse(pair.as_bytes()).next()
 }
 
 /// How a segment's media is packed (RFC 8216bis 3.1).
@@ -337,6 +350,9 @@ mod tests {
     #[test]
     fn a_query_gives_up_its_parameters_decoded() {
         assert_eq!(parameter("a=1&s=to%2Bken&s=other", "s").as_deref(), Some("to+ken"));
+        assert_eq!(parameter("&&a&%73=x+y", "s").as_deref(), Some("x y"));
+        assert_eq!(parameter("s", "s").as_deref(), Some(""));
+        assert_eq!(parameter("as=1&sa=2", "s"), None);
         assert_eq!(parameter("a=1", "s"), None);
     }
 }
