@@ -7,6 +7,7 @@ mod openings;
 mod operators;
 mod page;
 mod servers;
+mod steering_rules;
 mod viewers;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
@@ -110,6 +111,11 @@ fn quick() -> Config {
 fn attribute(playlist: &str, name: &str) -> Option<String> {
     let rest = playlist.split_once(&format!("{name}=\""))?.1;
     Some(rest.split_once('"')?.0.to_owned())
+}
+
+/// The session token of a playlist: that of its last variant.
+fn token_in(playlist: &str) -> &str {
+    playlist.trim_end().rsplit_once("?s=").expect("its URIs carry the session").1
 }
 
 /// Whoever is told something waits for it, but not for ever.

@@ -11,7 +11,8 @@ use tonic::{Status, Streaming, transport::Channel};
 use super::{Running, soon};
 
 pub(super) const LADDER: &str = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n\
-    #EXT-X-STREAM-INF:BANDWIDTH=800000,RESOLUTION=640x360\n360p/live.m3u8\n";
+    #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac\",NAME=\"main\",DEFAULT=YES,URI=\"audio/live.m3u8\"\n\
+    #EXT-X-STREAM-INF:BANDWIDTH=800000,RESOLUTION=640x360,AUDIO=\"aac\"\n360p/live.m3u8\n";
 
 /// The stream that everybody serves.
 pub(super) fn live() -> Stream {

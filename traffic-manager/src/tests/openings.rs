@@ -10,7 +10,7 @@ use tokio::{
 };
 use tonic::transport::Endpoint;
 
-use super::{FakeServer, Running, quick, soon};
+use super::{FakeServer, Running, quick, soon, token_in};
 use crate::config::{Config, RegionConfig};
 
 const GET: &[u8] = b"GET /watch/live.m3u8 HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
@@ -99,7 +99,7 @@ async fn region_over_grpc(manager: &Running, first: &[u8], session: &str) -> Str
 async fn region_over_http(manager: &Running, first: &[u8], headers: &str) -> String {
     let request = String::from_utf8_lossy(GET).replace("host: test", &format!("host: test{headers}"));
     let playlist = answer(manager, &[first, request.as_bytes()]).await;
-    let token = playlist.split_once("?s=").expect(&playlist).1.lines().next().unwrap();
+    let token = token_in(&playlist);
     region_over_grpc(manager, &header(LOCAL, UNSPEC, b""), token).await
 }
 

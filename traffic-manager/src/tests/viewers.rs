@@ -8,7 +8,7 @@ use tonic::Code;
 use super::{
     FakeServer, Running, attribute,
     fake::{self, relay},
-    quick, soon,
+    quick, soon, token_in,
 };
 use crate::config::Config;
 
@@ -80,37 +80,6 @@ async fn a_region_without_a_name_is_none_for_whoever_watches_or_only_looks() {
         let ask = manager.http.request(method.clone(), manager.url("/watch/live.m3u8?region="));
         assert_eq!(ask.send().await.unwrap().status().as_u16(), 200, "{method}");
     }
-}
-
-#[tokio::test]
-async fn a_playlists_pathway_is_the_first_of_the_first_steering_answer() {
-    let folder = tempfile::tempdir().unwrap();
-    let manager = Running::with(Config { threshold: 0, ..quick() }, folder.path()).await;
-    let _primary = manager.primary().await;
-    let relay = FakeServer::attach(&manager, relay(2)).await.unwrap();
-    relay.report(1).await;
-    // The relay has its target once it has been seen to serve.
-    let mut playlist = String::new();
-    soon(async {
-        while attribute(&playlist, "PATHWAY-ID").as_deref() != Some("relay-127-0-0-2") {
-            playlist = manager.fetch("/watch/live.m3u8").await.text().await.unwrap();
-        }
-    })
-    .await;
-    assert!(playlist.contains("PATHWAY-ID=\"primary\""), "the base of every clone is declared: {playlist}");
-    let steering_url = attribute(&playlist, "SERVER-URI").unwrap();
-
-    let answer =
-        manager.http.get(format!("{steering_url}&_HLS_pathway=\"relay-127-0-0-2\"")).send().await.unwrap();
-    assert_eq!(answer.headers()["content-type"], "application/json");
-    let manifest = Manifest::parse(&answer.bytes().await.unwrap()).unwrap();
-    assert_eq!(manifest.pathway_priority, ["relay-127-0-0-2", "primary"]);
-    assert!(manifest.ttl_s >= 1);
-    let clone = &manifest.pathway_clones[0];
-    assert_eq!((clone.id.as_str(), clone.base_id.as_str()), ("relay-127-0-0-2", "primary"));
-    assert_eq!(clone.uri_replacement.host, "127.0.0.2");
-    let reload = manifest.reload_uri.unwrap();
-    assert_eq!(reload, format!("{steering_url}&current=relay-127-0-0-2"));
 }
 
 #[tokio::test]
@@ -243,7 +212,7 @@ async fn a_trusted_proxy_says_whose_region_it_is_over_http_and_grpc_and_nobody_e
 
         let ask = manager.http.get(manager.url("/watch/live.m3u8")).header("x-forwarded-for", "203.0.113.9");
         let playlist = ask.send().await.unwrap().text().await.unwrap();
-        let token = playlist.split_once("?s=").unwrap().1.lines().next().unwrap().to_owned();
+        let token = token_in(&playlist).to_owned();
         let go_on = LocateRequest { session: token, ..Default::default() };
         let placement = viewers.locate(go_on).await.unwrap().into_inner().placement.unwrap();
         assert_eq!(placement.region, region, "HTTP, trusting {trusted}");
