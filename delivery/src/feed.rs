@@ -3,13 +3,19 @@
 //! A feed answers in playlists that are ready to send and in objects that may still be arriving. It knows nothing of HTTP,
 //! sessions or viewers; it may learn from being asked what is watched.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use bytes::Bytes;
 use hls::{Resource, Template};
 use policy::StreamName;
 
-use crate::object::{FetchError, Object};
+use crate::{
+    document::Document,
+    object::{FetchError, Object},
+};
 
 /// What feeds a server. Names come as they stand in a URL; whether there is such a thing is the feed's to say.
 pub trait Feed: Send + Sync + 'static {
@@ -74,7 +80,9 @@ pub struct Stream {
 #[derive(Debug, Clone)]
 pub struct Playlist {
     /// The playlist.
-    pub body: Bytes,
+    pub body: Document,
+    /// When it came from the upstream; none at the primary, who makes it.
+    pub came_at: Option<Instant>,
     /// Its EXT-X-TARGETDURATION.
     pub target_duration: Duration,
     /// The media sequence number of the newest segment listed; none where none is.

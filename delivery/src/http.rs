@@ -16,6 +16,7 @@ mod config;
 mod listen;
 mod media;
 mod multivariant;
+mod negotiation;
 mod playlist;
 mod range;
 mod redirect;

@@ -5,6 +5,7 @@
 
 pub mod census;
 pub mod clock;
+pub mod document;
 pub mod feed;
 pub mod http;
 pub mod membership;

@@ -10,8 +10,10 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
-use delivery::feed::{Error, Playlist, Stream};
+use delivery::{
+    document::Document,
+    feed::{Error, Playlist, Stream},
+};
 use hls::{Rendition, Template, window::LiveWindow};
 use policy::StreamName;
 use tokio::sync::watch;
@@ -69,7 +71,8 @@ impl Publication {
             return false;
         };
         shelf.playlist.store(Some(Arc::new(Playlist {
-            body: Bytes::from(window.render()),
+            body: Document::new(window.render()),
+            came_at: None,
             target_duration: Duration::from_secs(window.target_duration_s()),
             newest: window.listed().map(|listed| *listed.end()),
             ended: window.has_ended(),

@@ -11,6 +11,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use super::body::Body;
 use crate::{
     census::Full,
+    document::Form,
     feed::{Error, Playlist},
     object::FetchError,
 };
@@ -21,13 +22,16 @@ pub(super) type Answer = Response<Body>;
 const PLAYLIST_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// A URL of media never changes what it names; a year is what RFC 9111 calls for ever.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// The entity tag of all media: a tag tells versions of one URL apart (RFC 9110 8.8.3), and a URL of media has one for ever.
 pub(super) const MEDIA_TAG: &str = "\"immutable\"";
 /// Pages may read these; the others are hidden from them without being named.
-const EXPOSED: HeaderValue = HeaderValue::from_static("Content-Length, Content-Range, Retry-After");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Age, Content-Length, Content-Range, ETag, Retry-After");
 /// How long a preflight's answer holds; browsers cap it at two hours at most.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("7200");
 
@@ -137,7 +141,7 @@ impl Refusal {
     }
 }
 
-/// A multivariant playlist, which is this viewer's own.
+/// A multivariant playlist, which is this viewer's own: asked for once, it is not worth compressing for him alone.
 pub(super) fn multivariant(text: String) -> Answer {
     let mut answer = Response::new(Body::from(text));
     answer.headers_mut().insert(header::CONTENT_TYPE, PLAYLIST_TYPE);
@@ -145,13 +149,27 @@ pub(super) fn multivariant(text: String) -> Answer {
     answer
 }
 
-/// A media playlist: fresh for half a target duration, within which it changes at most once.
-pub(super) fn playlist(playlist: &Playlist) -> Answer {
-    let mut answer = Response::new(Body::from(playlist.body.clone()));
-    answer.headers_mut().insert(header::CONTENT_TYPE, PLAYLIST_TYPE);
+/// A media playlist in one of its forms: fresh for half a target duration, within which it changes at most once, from when it
+/// was made (RFC 8216bis appendix B). For who has it already, all of that without the playlist.
+pub(super) fn playlist(playlist: &Playlist, form: &Form, compressed: bool, has_it: bool) -> Answer {
+    let body = if has_it { Body::empty() } else { Body::from(form.body.clone()) };
+    let mut answer = Response::new(body);
+    if has_it {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, PLAYLIST_TYPE);
     let max_age = (playlist.target_duration / 2).as_secs().max(1);
     let cache = HeaderValue::try_from(format!("max-age={max_age}")).unwrap_or(NO_STORE);
-    answer.headers_mut().insert(header::CACHE_CONTROL, cache);
+    headers.insert(header::CACHE_CONTROL, cache);
+    headers.insert(header::ETAG, form.tag.clone());
+    headers.insert(header::VARY, ACCEPT_ENCODING);
+    if compressed {
+        headers.insert(header::CONTENT_ENCODING, GZIP);
+    }
+    if let Some(came_at) = playlist.came_at {
+        headers.insert(header::AGE, came_at.elapsed().as_secs().into());
+    }
     answer
 }
 

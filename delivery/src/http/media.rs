@@ -9,6 +9,7 @@ use super::{
     Caller, Site,
     answer::{Answer, MEDIA_TAG, Refusal, media, not_modified, partial, unsatisfiable},
     body::Body,
+    negotiation,
     range::{self, Range},
 };
 use crate::feed::{Error, Feed};
@@ -28,7 +29,7 @@ impl<F: Feed> Site<F> {
         }
         let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         // Whoever has the tag has the media: nothing else was ever called so.
-        if text(header::IF_NONE_MATCH).is_some_and(|tags| tags.contains(MEDIA_TAG)) {
+        if negotiation::has(headers, MEDIA_TAG) {
             return Ok(not_modified());
         }
         let line = caller.line();

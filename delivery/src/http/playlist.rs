@@ -4,7 +4,7 @@
 //! asked. A relay's question is none of that, and may wait for a segment to come (blocking playlist reload).
 
 use hls::url::parameter;
-use http::Request;
+use http::{HeaderMap, Request};
 use policy::{
     Class, StreamName,
     routing::{Kind, Slot},
@@ -14,6 +14,7 @@ use policy::{
 use super::{
     Caller, Site,
     answer::{Answer, Refusal, playlist, redirect},
+    negotiation,
     viewer::Asker,
 };
 use crate::{
@@ -37,7 +38,8 @@ impl<F: Feed> Site<F> {
             Asker::Relay => {
                 let msn = request.uri().query().and_then(|query| parameter(query, MSN));
                 let msn = msn.and_then(|msn| msn.parse().ok());
-                return Ok(playlist(&self.feed.media_playlist(stream, rendition, msn).await?));
+                let found = self.feed.media_playlist(stream, rendition, msn).await?;
+                return Ok(self.form(&found, request.headers()));
             }
             Asker::Viewer(session, _) => Some(session),
             Asker::Anonymous => None,
@@ -68,7 +70,15 @@ impl<F: Feed> Site<F> {
             }
             None => {}
         }
-        Ok(playlist(&found))
+        Ok(self.form(&found, request.headers()))
+    }
+
+    /// The playlist in the form that the asker wants, or word that he has it: he has asked all the same.
+    fn form(&self, found: &Playlist, headers: &HeaderMap) -> Answer {
+        let compress = found.body.len() > self.config.gzip_above_bytes && negotiation::accepts_gzip(headers);
+        let form = if compress { found.body.gzip() } else { found.body.plain() };
+        let has_it = form.tag.to_str().is_ok_and(|tag| negotiation::has(headers, tag));
+        playlist(found, form, compress, has_it)
     }
 
     fn note(

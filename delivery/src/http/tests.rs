@@ -3,4 +3,5 @@
 mod answers;
 mod connections;
 mod counting;
+mod forms;
 mod stage;

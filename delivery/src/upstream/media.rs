@@ -1,7 +1,10 @@
 //! A rendition's media playlist, followed by blocking reload (RFC 8216bis 6.2.5.2): the upstream holds each request until the
 //! next segment is listed, so that a relay has a new playlist when its upstream has it, with one request a segment.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use hls::{MediaPlaylist, Resource};
@@ -9,6 +12,7 @@ use url::Url;
 
 use super::{client::Client, kept::Subject, objects::Objects};
 use crate::{
+    document::Document,
     feed::Playlist,
     object::{FetchError, Key, Store},
 };
@@ -49,7 +53,8 @@ impl Listing {
             }
         }
         let playlist = Playlist {
-            body,
+            body: Document::new(body),
+            came_at: Some(Instant::now()),
             target_duration: Duration::from_secs(media.target_duration_s),
             newest: media.segments.last().map(|segment| segment.sequence),
             ended: media.ended,

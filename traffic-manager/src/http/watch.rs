@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use hls::url::parameter;
-use http::{HeaderName, Method, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use policy::{
     Class,
     class::{Hints, classify},
@@ -21,6 +21,10 @@ use super::{Desk, document, page, text_of};
 use crate::viewers::{Unplaced, Wish};
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// By which headers a player's class is told, and so what it is answered.
+const VARIES: (HeaderName, HeaderValue) =
+    (header::VARY, HeaderValue::from_static("user-agent, sec-fetch-dest"));
 
 /// What players end the name of a playlist with.
 const PLAYLIST: &str = ".m3u8";
@@ -39,7 +43,7 @@ pub(super) async fn watch(
         return desk.viewers.check(&wish).map(|()| document(content_type, String::new()));
     }
     let placed = desk.viewers.locate(&wish)?;
-    Ok(document(content_type, desk.viewers.playlist(&placed, asker.needs())))
+    Ok(([VARIES], document(content_type, desk.viewers.playlist(&placed, asker.needs()))).into_response())
 }
 
 pub(super) async fn play(
@@ -56,7 +60,7 @@ pub(super) async fn play(
     if let Some(player) = asker.needs().player() {
         url.push_str(&format!("&player={player}"));
     }
-    Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, url)]).into_response())
+    Ok((StatusCode::TEMPORARY_REDIRECT, [VARIES], [(header::LOCATION, url)]).into_response())
 }
 
 /// What a request says of who sent it.

@@ -32,6 +32,7 @@ async fn a_player_that_does_not_steer_gets_the_primarys_playlists_only() {
     let answer = manager.get("/watch/live.m3u8").await;
     assert_eq!(answer.headers()["content-type"], "application/vnd.apple.mpegurl");
     assert_eq!(answer.headers()["cache-control"], "no-store");
+    assert_eq!(answer.headers()["vary"], "user-agent, sec-fetch-dest");
     assert_eq!(answer.headers()["access-control-allow-origin"], "*");
     let playlist = answer.text().await.unwrap();
     assert!(playlist.contains("\nhttp://127.0.0.1:8080/live/360p/live.m3u8?s="), "{playlist}");

@@ -23,6 +23,7 @@ use tokio::{
 use super::super::*;
 use crate::{
     clock::unix_now,
+    document::Document,
     feed::{Error, Health, Playlist, Stream},
     object::{Broken, Fetch, FetchError, Fetched, Key, Object, Store},
     situation::Situation,
@@ -37,6 +38,7 @@ pub(super) const LIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n";
 /// `/live/v0/1.m4s` is `0123456789`; `2.m4s` is what the test sends; `3.m4s` has four million bytes; others are gone.
 pub(super) struct Stage {
     template: Arc<Template>,
+    came_at: Option<Instant>,
     store: Store<Script>,
 }
 
@@ -83,7 +85,8 @@ impl Feed for Stage {
     async fn media_playlist(&self, stream: &str, _: &str, msn: Option<u64>) -> Result<Playlist, Error> {
         self.known(stream)?;
         let body = msn.map_or_else(|| LIST.to_owned(), |msn| format!("{LIST}#waited for {msn}\n"));
-        Ok(Playlist { body: body.into(), target_duration: TARGET, newest: Some(3), ended: false })
+        let (body, came_at) = (Document::new(body), self.came_at);
+        Ok(Playlist { body, came_at, target_duration: TARGET, newest: Some(3), ended: false })
     }
 
     async fn object(&self, resource: &Resource<'_>) -> Result<Object, Error> {
@@ -115,6 +118,8 @@ pub(super) struct Scene {
     pub(super) census: census::Config,
     pub(super) situation: Situation,
     pub(super) routes: Routes,
+    /// When the playlist came from an upstream.
+    pub(super) came_at: Option<Instant>,
 }
 
 impl Default for Scene {
@@ -128,6 +133,7 @@ impl Default for Scene {
             census: census::Config::default(),
             situation,
             routes: Routes::default(),
+            came_at: None,
         }
     }
 }
@@ -157,6 +163,7 @@ impl Scene {
         let script = Script { arriving: tokio::sync::Mutex::new(Some(arriving)) };
         let feed = Stage {
             template: Arc::new(template),
+            came_at: self.came_at,
             store: Store::new(script, crate::object::Config::default()),
         };
         let server = match self.kind {
