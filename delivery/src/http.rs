@@ -13,6 +13,7 @@
 mod answer;
 mod body;
 mod config;
+mod experience;
 mod listen;
 mod media;
 mod multivariant;
@@ -45,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     answer::{Answer, Refusal},
+    experience::Experiences,
     listen::Connections,
     redirect::Redirects,
     socket::Egress,
@@ -73,6 +75,7 @@ pub struct Site<F> {
     own_keys: Keys,
     clock: Clock,
     seconds: RequestSeconds,
+    experiences: Experiences,
 }
 
 /// What a site is made of, besides its feed and its board.
@@ -98,6 +101,7 @@ impl<F: Feed> Site<F> {
             board,
             redirects: Redirects::new(census.max_sessions),
             census: Arc::new(Census::new(place.clone(), census)),
+            experiences: Experiences::new(&place.region),
             place,
             connections: Arc::new(Connections::new(&http)),
             config: http,
@@ -180,13 +184,17 @@ impl<F: Feed> Site<F> {
             self.census.refuse();
             return Err(Refusal::StandsBy { retry_after: self.config.retry_after });
         }
-        match resource.kind {
-            Kind::Multivariant => self.multivariant(request, resource.stream).await,
-            Kind::Playlist { rendition } => self.playlist(request, resource.stream, rendition, caller).await,
-            Kind::Segment { .. } | Kind::Init { .. } => {
-                self.media(resource, (request.method(), request.headers()), caller).await
+        let answer = match resource.kind {
+            Kind::Multivariant => return self.multivariant(request, resource.stream).await,
+            Kind::Playlist { rendition } => {
+                self.playlist(request, resource.stream, rendition, caller).await?
             }
-        }
+            Kind::Segment { .. } | Kind::Init { .. } => {
+                self.media(resource, (request.method(), request.headers()), caller).await?
+            }
+        };
+        self.experiences.hear(request, answer.status(), caller);
+        Ok(answer)
     }
 
     /// Refuses those who are not relays, and have not been served on this connection before, when connections run short.

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use hls::url::Kind;
+use hls::{cmcd::Report, url::Kind};
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
-use policy::StreamName;
+use policy::{Region, StreamName};
 
 use crate::object::FetchError;
 
@@ -22,6 +22,14 @@ const EGRESS_BYTES: &str = "spillway_egress_bytes_total";
 const REQUEST_SECONDS: &str = "spillway_request_seconds";
 const CACHE_BYTES: &str = "spillway_cache_bytes";
 const UPSTREAM_FETCHES: &str = "spillway_upstream_fetches_total";
+/// Their buckets are set in `service::telemetry`.
+const VIEWER_BUFFER: &str = "spillway_viewer_buffer_seconds";
+const VIEWER_THROUGHPUT: &str = "spillway_viewer_throughput_bytes_per_second";
+const VIEWER_STALLS: &str = "spillway_viewer_stalls_total";
+const VIEWER_STARTUPS: &str = "spillway_viewer_startups_total";
+
+/// Prometheus' base unit is the byte; players say kilobits.
+const BYTES_PER_KILOBIT: f64 = 125.0;
 
 /// Describes every metric of delivery to the recorder: call it once, after the recorder is installed.
 pub fn describe() {
@@ -49,11 +57,35 @@ pub fn describe() {
         UPSTREAM_FETCHES,
         "Requests for objects sent to the upstream or source, by how they ended"
     );
+    describe_experience();
     // From the start, so that the first of a kind is seen as a step and not as a beginning.
     counter!(REFUSED).increment(0);
     for result in FetchResult::ALL {
         counter!(UPSTREAM_FETCHES, "result" => result.as_str()).increment(0);
     }
+}
+
+/// Describes what players say of themselves.
+fn describe_experience() {
+    describe_histogram!(
+        VIEWER_BUFFER,
+        Unit::Seconds,
+        "Media that players hold when they ask for a segment, as those with CMCD say, by the region of the viewer"
+    );
+    describe_histogram!(
+        VIEWER_THROUGHPUT,
+        "Bytes a second that players have measured when they ask for a segment, as those with CMCD say, by the region of the viewer"
+    );
+    describe_counter!(
+        VIEWER_STALLS,
+        Unit::Count,
+        "Requests whose players, by CMCD, ran out of media since the one before: once a stall"
+    );
+    describe_counter!(
+        VIEWER_STARTUPS,
+        Unit::Count,
+        "Sessions whose first request with CMCD at this server was to start up, or to recover where they were moved in a stall"
+    );
 }
 
 /// How one request to the upstream ended.
@@ -166,5 +198,47 @@ impl RequestSeconds {
             None => &self.other,
         };
         histogram.record(time);
+    }
+}
+
+/// How it plays in one region, as its viewers' players say: looked up once, because it is told at every request.
+#[derive(Debug)]
+pub(crate) struct Experience {
+    buffer: Histogram,
+    throughput: Histogram,
+    stalls: Counter,
+    startups: Counter,
+}
+
+impl Experience {
+    /// Looked up in the recorder that is installed, and shown from then on.
+    pub(crate) fn of(region: &Region) -> Self {
+        let region = || region.as_str().to_owned();
+        let experience = Self {
+            buffer: histogram!(VIEWER_BUFFER, "region" => region()),
+            throughput: histogram!(VIEWER_THROUGHPUT, "region" => region()),
+            stalls: counter!(VIEWER_STALLS, "region" => region()),
+            startups: counter!(VIEWER_STARTUPS, "region" => region()),
+        };
+        experience.stalls.increment(0);
+        experience.startups.increment(0);
+        experience
+    }
+
+    /// Notes what one request says; whether it is the `first` of a session that says anything.
+    #[allow(clippy::cast_precision_loss, reason = "the reader bounds both far below 2^52")]
+    pub(crate) fn told(&self, report: Report, first: bool) {
+        if let Some(buffer_ms) = report.buffer_ms {
+            self.buffer.record(Duration::from_millis(buffer_ms));
+        }
+        if let Some(kbps) = report.throughput_kbps {
+            self.throughput.record(kbps as f64 * BYTES_PER_KILOBIT);
+        }
+        if report.stalled == Some(true) {
+            self.stalls.increment(1);
+        }
+        if first && report.urgent == Some(true) {
+            self.startups.increment(1);
+        }
     }
 }

@@ -10,6 +10,14 @@ use tracing_subscriber::EnvFilter;
 const LATENCY_SECONDS: [f64; 12] =
     [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
 
+/// Bounds of what players hold, in seconds: from one that stalls to one that is as far behind as it gets, with most live players
+/// between 2 and 30.
+const VIEWER_BUFFER_SECONDS: [f64; 12] = [0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 60.0];
+
+/// Bounds of what players measure, in bytes a second: from the 0.25 Mb/s below any rung to the 1 Gb/s of a viewer beside the server.
+const BYTES_PER_SECOND: [f64; 12] =
+    [31_250.0, 62_500.0, 125e3, 250e3, 375e3, 625e3, 1e6, 1.5e6, 2.5e6, 6.25e6, 12.5e6, 125e6];
+
 /// How often histograms are drained so that their memory stays bounded when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -67,6 +75,14 @@ pub fn metrics() -> Result<PrometheusHandle, TelemetryError> {
     let twice = |error: metrics_exporter_prometheus::BuildError| TelemetryError::Twice(error.to_string());
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_SECONDS)
+        .and_then(|builder| {
+            let buffer = Matcher::Full("spillway_viewer_buffer_seconds".to_owned());
+            builder.set_buckets_for_metric(buffer, &VIEWER_BUFFER_SECONDS)
+        })
+        .and_then(|builder| {
+            let throughput = Matcher::Suffix("_bytes_per_second".to_owned());
+            builder.set_buckets_for_metric(throughput, &BYTES_PER_SECOND)
+        })
         .map_err(twice)?
         .install_recorder()
         .map_err(twice)?;

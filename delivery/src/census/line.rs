@@ -20,6 +20,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use policy::Region;
 use tokio::net::TcpStream;
 
 use super::{Census, record::Record};
@@ -90,10 +91,22 @@ impl Line {
         self.joined.store(record);
     }
 
+    /// Notes that a player says on this connection how it plays: the region of its session and whether it is the first that this
+    /// says; none if it belongs to no session.
+    pub fn tells(&self) -> Option<(Region, bool)> {
+        let record = self.session()?;
+        Some((record.session.region.clone(), record.begins_to_tell()))
+    }
+
+    /// The session that it belongs to, if any.
+    fn session(&self) -> Option<Arc<Record>> {
+        let joined = || self.joined.load_full().filter(|record| record.may_be_joined());
+        self.carried.load_full().or_else(joined)
+    }
+
     /// The session that is alive because this connection is: none if it belongs to none, or stands still.
     pub(super) fn keeps_alive(&self) -> Option<Arc<Record>> {
-        let joined = || self.joined.load_full().filter(|record| record.may_be_joined());
-        let record = self.carried.load_full().or_else(joined)?;
+        let record = self.session()?;
         (self.advances() || self.waiting.load(Relaxed) > 0).then_some(record)
     }
 

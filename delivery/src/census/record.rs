@@ -38,6 +38,8 @@ pub(super) struct Record {
     counted: AtomicBool,
     /// Open connections that carried its playlist last.
     lines: AtomicU32,
+    /// Its player has said how it plays.
+    told: AtomicBool,
 }
 
 impl Record {
@@ -53,6 +55,7 @@ impl Record {
             confirmed: AtomicBool::new(was_sent),
             counted: AtomicBool::new(false),
             lines: AtomicU32::new(0),
+            told: AtomicBool::new(false),
         }
     }
 
@@ -102,6 +105,11 @@ impl Record {
     /// connection of their first reload is closed even by players that keep one for all later ones).
     pub(super) fn may_be_joined(&self) -> bool {
         self.lines.load(Relaxed) > 0 || !self.confirmed.load(Relaxed)
+    }
+
+    /// Notes that its player says how it plays; true if it did not before.
+    pub(super) fn begins_to_tell(&self) -> bool {
+        !self.told.load(Relaxed) && !self.told.swap(true, Relaxed)
     }
 
     /// Whether it counts.

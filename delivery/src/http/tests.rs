@@ -3,5 +3,6 @@
 mod answers;
 mod connections;
 mod counting;
+mod experience;
 mod forms;
 mod stage;
