@@ -23,6 +23,22 @@ impl Shown {
     }
 }
 
+/// Both servers show what the player holds, and the primary that it started up there.
+async fn operators_see_how_it_plays(fleet: &Fleet) {
+    let (primary, relay) = (fleet.subnet.admin(1), fleet.subnet.admin(2));
+    for (admin, name) in [
+        (primary, "spillway_viewer_startups_total"),
+        (relay, "spillway_viewer_buffer_seconds_count"),
+        (relay, "spillway_viewer_throughput_bytes_per_second_count"),
+    ] {
+        eventually(name, SETTLES, async || match fleet.metric(admin, name).await {
+            Some(told) if told > 0.0 => Ok(()),
+            told => Err(format!("{admin} shows {told:?}")),
+        })
+        .await;
+    }
+}
+
 /// The manager's config with hls.js.
 fn with_hls_js() -> String {
     let script = root().join("tests/players/node_modules/hls.js/dist/hls.min.js");
@@ -63,6 +79,7 @@ async fn the_watch_page_plays_and_shows_each_move_and_says_what_is_wrong() {
     })
     .await;
     assert!(!page.log().contains("Content Security Policy"), "{}", page.log());
+    operators_see_how_it_plays(&fleet).await;
     page.stop().await;
 
     let page = open(&fleet, "unknown", "/watch/other");

@@ -13,6 +13,9 @@ const RETRY_SECONDS = 4;
 const MOST_MOVES = 50;
 // A decoder that fails again within this time is not mended by asking it to go on.
 const MENDED_MS = 10_000;
+// Servers show operators how it plays by what hls.js says with its requests: in the query, for headers would have browsers ask
+// first whether they may; and no more than is shown, so that addresses stay short.
+const SAY = { useHeaders: false, includeKeys: ['bl', 'bs', 'mtp', 'su'] };
 // Each retry has one owner, and here that is the page: it knows when the manager wants to be asked again.
 const ASK_ONCE = { default: { maxTimeToFirstByteMs: 10_000, maxLoadTimeMs: 20_000, timeoutRetry: null, errorRetry: null } };
 
@@ -91,7 +94,7 @@ function note(move) {
 const hostOf = (url) => new URL(url, location).hostname;
 
 function playWithHlsJs() {
-  player = new Hls({ liveSyncDurationCount: 3, manifestLoadPolicy: ASK_ONCE });
+  player = new Hls({ liveSyncDurationCount: 3, manifestLoadPolicy: ASK_ONCE, cmcd: SAY });
   player.on(Hls.Events.FRAG_LOADED, (_, { frag }) => {
     if (frag.type !== 'main') return;
     for (const { uri, attrs } of player.levels) pathways.set(hostOf(uri), attrs['PATHWAY-ID'] ?? 'primary');
