@@ -39,11 +39,12 @@ pub(super) async fn watch(
     };
     let content_type = "application/vnd.apple.mpegurl";
     let wish = asker.wish(stream);
-    if asker.only_looks {
-        return desk.viewers.check(&wish).map(|()| document(content_type, String::new()));
-    }
-    let placed = desk.viewers.locate(&wish)?;
-    Ok(([VARIES], document(content_type, desk.viewers.playlist(&placed, asker.needs()))).into_response())
+    let playlist = if asker.only_looks {
+        desk.viewers.check(&wish).map(|()| String::new())?
+    } else {
+        desk.viewers.playlist(&desk.viewers.locate(&wish)?, asker.needs())
+    };
+    Ok(([VARIES], document(content_type, playlist)).into_response())
 }
 
 pub(super) async fn play(
@@ -53,7 +54,7 @@ pub(super) async fn play(
 ) -> Result<Response, Unplaced> {
     let wish = asker.wish(stream.strip_suffix(PLAYLIST).unwrap_or(&stream));
     if asker.only_looks {
-        return desk.viewers.check(&wish).map(|()| StatusCode::OK.into_response());
+        return desk.viewers.check(&wish).map(|()| [VARIES].into_response());
     }
     let mut url = desk.viewers.locate(&wish)?.playlist_url();
     // The server writes the playlist, so it has to know what the player needs.

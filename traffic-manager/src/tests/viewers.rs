@@ -61,7 +61,10 @@ async fn what_is_not_known_is_refused_with_what_is() {
 async fn preflights_and_head_are_answered_everywhere() {
     let manager = Running::start().await;
     let _primary = manager.primary().await;
-    for path in ["/watch/live.m3u8", "/steer", "/api/v1/status"] {
+    let by_player = "user-agent, sec-fetch-dest";
+    for (path, vary) in
+        [("/watch/live.m3u8", by_player), ("/play/live", by_player), ("/steer", ""), ("/api/v1/status", "")]
+    {
         let ask =
             |method| manager.http.request(method, manager.url(path)).header("origin", "http://page.example");
         let preflight = ask(Method::OPTIONS).header("access-control-request-method", "GET");
@@ -69,6 +72,7 @@ async fn preflights_and_head_are_answered_everywhere() {
         assert_eq!(preflight.status().as_u16(), 204, "{path}");
         assert_eq!(preflight.headers()["access-control-allow-methods"], "GET, HEAD, OPTIONS");
         let head = ask(Method::HEAD).send().await.unwrap();
+        assert_eq!(head.headers().get("vary").map_or("", |vary| vary.to_str().unwrap()), vary, "{path}");
         assert_eq!((head.status().as_u16(), head.text().await.unwrap().as_str()), (200, ""), "{path}");
     }
 }
