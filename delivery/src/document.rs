@@ -76,12 +76,6 @@ impl Deref for Document {
     }
 }
 
-impl From<&'static str> for Document {
-    fn from(text: &'static str) -> Self {
-        Self::new(text)
-    }
-}
-
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Document").field(self.plain()).finish()
