@@ -1,7 +1,7 @@
 //! Viewers whose players follow the primary's 307s: asked of the book at every reload of theirs.
 //!
 //! The book stands behind a mutex. Only sessions of class `redirects` come to it, on a primary, once in a target duration,
-//! for the time of two map look-ups: 10,000 of them, at 2 s, hold it for about a thousandth of the time, so nobody waits.
+//! for the time of two map look-ups: 100,000 of them, at 2 s, hold it for about a hundredth of the time, so hardly anybody waits.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
