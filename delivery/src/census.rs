@@ -36,7 +36,7 @@ pub use self::{
     line::{Connected, Line, Waiting},
 };
 use self::{
-    record::{Record, Reload, millis},
+    record::{Coming, Record, Reload, millis},
     sweep::Sweeper,
 };
 
@@ -51,6 +51,18 @@ pub struct Tally {
     pub class: Class,
     /// How many they are.
     pub viewers: u32,
+}
+
+/// What a sweep added up. Told as one: totals that ran ahead of the viewers would show moves as made whose viewers are still counted,
+/// and others would be moved in their place.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Count {
+    /// Who counts.
+    pub viewers: Vec<Tally>,
+    /// Sessions that began to count here.
+    pub opened_total: u64,
+    /// Sessions dropped because they were reported open elsewhere.
+    pub departed_total: u64,
 }
 
 /// Whose census it is.
@@ -106,7 +118,7 @@ pub struct Census {
     refused_total: AtomicU64,
     last_asked: AtomicU64,
     longest_life: AtomicU64,
-    tallies: ArcSwap<Vec<Tally>>,
+    count: ArcSwap<Count>,
     arrived: Mutex<Vec<SessionId>>,
     /// Whether a session that counted here has gone to another server since the last sweep.
     has_left: AtomicBool,
@@ -142,7 +154,7 @@ impl Census {
             departed_total: AtomicU64::new(0),
             refused_total: AtomicU64::new(0),
             last_asked: AtomicU64::new(0),
-            tallies: ArcSwap::default(),
+            count: ArcSwap::default(),
             arrived: Mutex::default(),
             has_left: AtomicBool::new(false),
             moves: Notify::new(),
@@ -203,9 +215,7 @@ impl Census {
         if !self.reserve(limit) {
             return Err(self.refuse());
         }
-        // Players that redirect are always given the primary's URLs: at a relay they come from its 307, in mid-play.
-        let was_sent = self.place.kind == Kind::Relay && session.class == Class::Redirects;
-        let record = Arc::new(Record::new(session.clone(), reload, was_sent, now));
+        let record = Arc::new(Record::new(session.clone(), reload, self.coming_of(session), now));
         match records.try_insert(session.id.clone(), Arc::clone(&record)) {
             Ok(_) => self.carried(line, &record, asked),
             Err(occupied) => {
@@ -260,10 +270,10 @@ impl Census {
         }
     }
 
-    /// Viewers as of the last sweep.
+    /// The count as of the last sweep.
     #[must_use]
-    pub fn tallies(&self) -> Arc<Vec<Tally>> {
-        self.tallies.load_full()
+    pub fn count(&self) -> Arc<Count> {
+        self.count.load_full()
     }
 
     /// Sessions that began to count here since this was last called, and count elsewhere for all we know: their token
@@ -279,18 +289,6 @@ impl Census {
         self.moves.notified().await;
     }
 
-    /// Sessions that began to count here, in total.
-    #[must_use]
-    pub fn opened_total(&self) -> u64 {
-        self.opened_total.load(Relaxed)
-    }
-
-    /// Sessions dropped because they were reported open elsewhere, in total.
-    #[must_use]
-    pub fn departed_total(&self) -> u64 {
-        self.departed_total.load(Relaxed)
-    }
-
     /// Newcomers refused, in total.
     #[must_use]
     pub fn refused_total(&self) -> u64 {
@@ -302,6 +300,16 @@ impl Census {
     pub fn is_quiet(&self, now: Time) -> bool {
         let last = Time::from_millis(self.last_asked.load(Relaxed));
         last == Time::default() || now.since(last) > Duration::from_millis(self.longest_life.load(Relaxed))
+    }
+
+    fn coming_of(&self, session: &Session) -> Coming {
+        if self.place.kind == Kind::Relay && session.class == Class::Redirects {
+            Coming::Sent
+        } else if self.departed.pin().contains_key(&session.id) {
+            Coming::Back
+        } else {
+            Coming::New
+        }
     }
 
     fn carried(&self, line: &Line, record: &Arc<Record>, asked: Asked<'_>) {

@@ -145,9 +145,9 @@ impl<F: Feed> Site<F> {
 
     /// Shows streams that nobody watches yet: a metric that is missing looks like a server that is.
     fn show_streams(&self) {
-        let tallies = self.census.tallies();
+        let count = self.census.count();
         for stream in self.feed.streams() {
-            if tallies.iter().all(|tally| tally.stream != stream.name) {
+            if count.viewers.iter().all(|tally| tally.stream != stream.name) {
                 sessions(&stream.name, 0);
             }
         }

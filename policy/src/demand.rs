@@ -2,7 +2,7 @@
 //! after it has stayed below for long enough.
 //!
 //! What servers count is not exact while viewers move: who moves may be counted twice for a moment, and a server that is
-//! suspected may have lost its viewers to others. So demand is a range. A region is entered only if even the lower end is
+//! suspected or has died may have lost its viewers to others. So demand is a range. A region is entered only if even the lower end is
 //! above the threshold, and left only if even the upper end is below. At a threshold of 0 one viewer is over it, and
 //! nobody is below it.
 
@@ -15,7 +15,7 @@ use crate::Time;
 pub struct Demand {
     /// Seen by servers that are heard, less those that may be in two counts.
     pub low: u32,
-    /// Seen by servers that are heard or suspected.
+    /// Seen by servers that are heard or suspected, or by one that has just died and by none since.
     pub high: u32,
 }
 

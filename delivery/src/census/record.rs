@@ -21,6 +21,17 @@ pub(super) struct Reload<'a> {
     pub(super) life: Duration,
 }
 
+/// How a session comes to this server, and so what makes it a viewer rather than a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coming {
+    /// Of itself: a second reload or one target duration.
+    New,
+    /// Sent by the primary's 307, in the midst of playing: nothing more. Players that redirect are always given the primary's URLs.
+    Sent,
+    /// After it went elsewhere: a second reload, of whatever rendition. A lone one may have been on its way while its player moved.
+    Back,
+}
+
 /// A session that this server has seen.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -28,12 +39,15 @@ pub(super) struct Record {
     pub(super) session: Session,
     /// The rendition it began with: audio and video of one session are one, so only this one's reloads tell.
     rendition: u64,
+    coming: Coming,
     first: Time,
     last: AtomicU64,
     target_ms: AtomicU64,
     life_ms: AtomicU64,
     /// It has reloaded the rendition that it began with, or needs not to.
     confirmed: AtomicBool,
+    /// It has reloaded any rendition a second time.
+    reloaded: AtomicBool,
     /// It counts. Only the sweep sets it.
     counted: AtomicBool,
     /// Open connections that carried its playlist last.
@@ -43,16 +57,18 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// A session at its first reload here. One that `was_sent` here in the midst of playing is no probe.
-    pub(super) fn new(session: Session, reload: Reload<'_>, was_sent: bool, now: Time) -> Self {
+    /// A session at its first reload here.
+    pub(super) fn new(session: Session, reload: Reload<'_>, coming: Coming, now: Time) -> Self {
         Self {
             session,
             rendition: digest(reload.rendition),
+            coming,
             first: now,
             last: AtomicU64::new(now.as_millis()),
             target_ms: AtomicU64::new(millis(reload.target_duration)),
             life_ms: AtomicU64::new(millis(reload.life)),
-            confirmed: AtomicBool::new(was_sent),
+            confirmed: AtomicBool::new(coming == Coming::Sent),
+            reloaded: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
@@ -63,6 +79,7 @@ impl Record {
     pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) {
         self.target_ms.store(millis(reload.target_duration), Relaxed);
         self.life_ms.store(millis(reload.life), Relaxed);
+        self.reloaded.store(true, Relaxed);
         if digest(reload.rendition) == self.rendition {
             self.confirmed.store(true, Relaxed);
         }
@@ -83,7 +100,9 @@ impl Record {
     /// Whether it is a viewer rather than a probe.
     pub(super) fn is_viewer(&self, now: Time) -> bool {
         let target = Duration::from_millis(self.target_ms.load(Relaxed));
-        self.confirmed.load(Relaxed) || now.since(self.first) >= target
+        let has_stayed = || now.since(self.first) >= target;
+        let is_no_latecomer = || self.coming != Coming::Back || self.reloaded.load(Relaxed);
+        self.confirmed.load(Relaxed) || (has_stayed() && is_no_latecomer())
     }
 
     /// Lets it count; true if it did not before.

@@ -9,7 +9,7 @@ use std::{
 use policy::{Class, Region, SessionId, StreamName, Time};
 use tokio_util::sync::CancellationToken;
 
-use super::{Census, Tally, rate::Rate, record::Record};
+use super::{Census, Count, Tally, rate::Rate, record::Record};
 use crate::{clock::Clock, metrics};
 
 /// What the sweep remembers from one time to the next.
@@ -37,6 +37,7 @@ impl Census {
     pub fn sweep(&self, now: Time) {
         // Before adding up: who leaves meanwhile is told by the next sweep.
         let has_left = self.has_left.swap(false, Relaxed);
+        let departed_total = self.departed_total.load(Relaxed);
         let lines = self.lines.pin();
         for record in lines.values().filter_map(|line| line.keeps_alive()) {
             record.seen(now);
@@ -45,7 +46,7 @@ impl Census {
         self.sweep_streams(&mut tallies, now);
         self.reloaders.pin().retain(|_, record| record.is_alive(now));
         self.forget_oldest_departed();
-        self.publish(tallies);
+        self.publish(tallies, departed_total);
         if has_left || !self.arrived.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
             self.moves.notify_one();
         }
@@ -117,22 +118,23 @@ impl Census {
         }
     }
 
-    fn publish(&self, tallies: Tallies) {
+    fn publish(&self, tallies: Tallies, departed_total: u64) {
         metrics::census_sessions(self.present.load(Relaxed));
         let mut sessions: BTreeMap<&StreamName, u32> = BTreeMap::new();
-        let before = self.tallies.load();
+        let before = self.count.load();
         // Streams that have lost their last viewer are told so once.
-        sessions.extend(before.iter().map(|tally| (&tally.stream, 0)));
+        sessions.extend(before.viewers.iter().map(|tally| (&tally.stream, 0)));
         for ((stream, ..), viewers) in &tallies {
             *sessions.entry(stream).or_default() += viewers;
         }
         for (stream, viewers) in sessions {
             metrics::sessions(stream, viewers);
         }
-        let tallies = tallies
+        let viewers = tallies
             .into_iter()
             .map(|((stream, region, class), viewers)| Tally { stream, region, class, viewers })
             .collect();
-        self.tallies.store(Arc::new(tallies));
+        let opened_total = self.opened_total.load(Relaxed);
+        self.count.store(Arc::new(Count { viewers, opened_total, departed_total }));
     }
 }

@@ -59,7 +59,7 @@ fn asks_on(census: &Census, session: &Session, rendition: &str, line: &Line, ms:
 
 fn viewers(census: &Census, ms: u64) -> u32 {
     census.sweep(at(ms));
-    census.tallies().iter().map(|tally| tally.viewers).sum()
+    census.count().viewers.iter().map(|tally| tally.viewers).sum()
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_session_counts_from_its_second_reload() {
     assert_eq!(viewers(&census, 100), 0);
     asks(&census, &viewer, "v0", 500).unwrap();
     assert_eq!(viewers(&census, 600), 1);
-    assert_eq!(census.opened_total(), 1);
+    assert_eq!(census.count().opened_total, 1);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn counts_are_by_stream_region_and_class() {
         class,
         viewers,
     };
-    assert_eq!(*census.tallies(), [tally(Class::Steers, 2), tally(Class::Redirects, 1)]);
+    assert_eq!(census.count().viewers, [tally(Class::Steers, 2), tally(Class::Redirects, 1)]);
 }
 
 #[test]
@@ -151,13 +151,37 @@ fn who_began_to_count_elsewhere_is_dropped_and_is_a_newcomer_if_he_asks_again() 
     asks(&census, &viewer, "v0", 0).unwrap();
     assert_eq!(viewers(&census, 2_000), 1);
     census.moved(&[viewer.id.clone(), "stranger".parse().unwrap()], at(2_500));
-    assert_eq!((viewers(&census, 2_500), census.departed_total()), (0, 1));
+    assert_eq!((viewers(&census, 2_500), census.count().departed_total), (0, 1));
     assert_eq!(census.take_arrived(), []);
     asks(&census, &viewer, "v0", 3_000).unwrap();
     asks(&census, &viewer, "v0", 4_000).unwrap();
     assert_eq!(viewers(&census, 4_000), 1);
     assert_eq!(census.take_arrived(), std::slice::from_ref(&viewer.id), "its return is reported");
     assert_eq!(census.take_arrived(), [], "once");
+}
+
+#[test]
+fn a_reload_that_was_on_its_way_while_its_player_moved_is_no_return() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    asks(&census, &viewer, "v0", 0).unwrap();
+    assert_eq!(viewers(&census, 2_000), 1);
+    census.moved(std::slice::from_ref(&viewer.id), at(2_500));
+    asks(&census, &viewer, "v0", 2_600).unwrap();
+    assert_eq!(viewers(&census, 5_000), 0, "a lone one");
+    asks(&census, &viewer, "v1", 5_100).unwrap();
+    assert_eq!(viewers(&census, 5_100), 1, "one who plays, whatever rendition");
+}
+
+#[test]
+fn who_has_departed_is_in_the_total_only_once_he_is_not_among_the_viewers() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    asks(&census, &viewer, "v0", 0).unwrap();
+    assert_eq!(census.count().opened_total, 0);
+    assert_eq!((viewers(&census, 2_000), census.count().opened_total), (1, 1));
+    census.moved(std::slice::from_ref(&viewer.id), at(2_100));
+    let count = census.count();
+    assert_eq!((count.viewers.len(), count.departed_total), (1, 0), "as of the last sweep");
+    assert_eq!((viewers(&census, 2_250), census.count().departed_total), (0, 1));
 }
 
 #[test]
@@ -190,7 +214,7 @@ fn a_move_is_told_once_by_the_sweep_that_has_added_it_up() {
 
     source.moved(std::slice::from_ref(&viewer.id), at(5_000));
     assert!(source.moves().now_or_never().is_none(), "its tallies still have it");
-    assert!(tells(&source, 5_100) && source.tallies().is_empty(), "it has gone");
+    assert!(tells(&source, 5_100) && source.count().viewers.is_empty(), "it has gone");
     assert!(!tells(&source, 5_200), "once");
 }
 
@@ -218,7 +242,7 @@ fn reloads_without_a_token_are_counted_by_their_rate_in_the_servers_region() {
             census.sweep(at(ms));
         }
     }
-    let tallies = census.tallies();
+    let tallies = &census.count().viewers;
     assert_eq!((tallies.len(), tallies[0].class, &tallies[0].region), (1, Class::Fixed, &Region::fallback()));
     assert!((19..=21).contains(&tallies[0].viewers), "{tallies:?}");
     census.sweep(at(20_100));
@@ -247,7 +271,7 @@ fn nothing_is_left_when_all_have_gone() {
     census.moved(&[session("s7", Class::Steers).id], at(2_000));
     assert_eq!(viewers(&census, 5_001), 0);
     assert_eq!((census.present.load(Relaxed), census.records.len()), (0, 0));
-    assert!(census.tallies().is_empty());
+    assert!(census.count().viewers.is_empty());
 }
 
 #[test]

@@ -15,11 +15,12 @@ impl<F: Feed> Witness for Site<F> {
     fn account(&self) -> Account {
         let now = self.clock.now();
         let health = self.feed.health();
+        let count = self.census.count();
         Account {
-            viewers: self.census.tallies().to_vec(),
+            viewers: count.viewers.clone(),
             redirected: self.redirects.tallies(now),
-            opened_total: self.census.opened_total(),
-            departed_total: self.census.departed_total(),
+            opened_total: count.opened_total,
+            departed_total: count.departed_total,
             refused_total: self.census.refused_total(),
             egress_bytes_total: self.egress.total(),
             upstream_healthy: health.healthy,

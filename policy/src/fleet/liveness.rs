@@ -108,6 +108,7 @@ impl Fleet {
                 && server.broken_off.is_some_and(|since| now.since(since) >= allowance)
         };
         for id in self.ids_of(dead) {
+            self.set_adrift(&id);
             if let Some(server) = self.servers.get_mut(&id) {
                 server.vacated = true;
             }
@@ -128,8 +129,8 @@ impl Fleet {
     /// A server is lost: nobody is on it any more, and its slot rests.
     pub(super) fn give_up(&mut self, id: &ServerId, reason: Reason) {
         let (now, rest) = (self.now, self.settings.slot_rest);
+        self.set_adrift(id);
         let Some(server) = self.servers.get_mut(id) else { return };
-        server.viewers.clear();
         server.redirected.clear();
         server.target.clear();
         server.drain = None;

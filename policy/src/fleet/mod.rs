@@ -14,6 +14,7 @@
 //! attaches is ended. The same history gives the same commands.
 
 pub(crate) mod address;
+mod adrift;
 mod attach;
 mod command;
 mod directing;
@@ -39,6 +40,7 @@ use std::{
     sync::Arc,
 };
 
+pub use adrift::Adrift;
 pub use command::{Command, LaunchSpec};
 pub use directive::{Content, Directive};
 pub use observation::{Count, Hello, Inventory, Observation, Offer, Report, StreamState};

@@ -1,5 +1,6 @@
 //! One region: what it demands, and how many relays that makes.
 
+use super::Adrift;
 use crate::{
     Time,
     decision::{Counted, Reason},
@@ -10,7 +11,7 @@ use crate::{
 /// What is known and decided about one region.
 #[derive(Debug, Clone, Default)]
 pub struct RegionState {
-    /// Viewers that servers have seen.
+    /// Viewers that servers have seen, and those whose server has just died.
     pub demand: Demand,
     /// What the primary carries of it.
     pub threshold: u32,
@@ -22,6 +23,8 @@ pub struct RegionState {
     pub needed: u32,
     /// What was last said of being starved, since the region is over.
     pub(crate) complaint: Option<Reason>,
+    /// Viewers whose server has died and who count nowhere yet.
+    pub(crate) adrift: Adrift,
     pub(crate) passed: Threshold,
     pub(crate) wanted: Wanted,
     /// When a relay was last wanted: none is drained for the cooldown.

@@ -58,7 +58,8 @@ impl Fleet {
         }
         let on_their_way = self.redirected_unseen(region);
         demand.low = demand.low.saturating_sub(twice).saturating_add(on_their_way);
-        demand.high = demand.high.saturating_add(on_their_way);
+        let adrift = self.regions.get(region).map_or(0, |state| state.adrift.viewers(self.now));
+        demand.high = demand.high.saturating_add(on_their_way).saturating_add(adrift);
         demand
     }
 

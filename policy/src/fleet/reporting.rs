@@ -19,6 +19,7 @@ impl Fleet {
         }
         let now = self.now;
         let Some(server) = self.servers.get_mut(id) else { return };
+        let before = server.viewers.clone();
         let growth = server.hear(&report, self.settings.report_interval, now);
         let back = server.phase == Phase::Lost;
         if back {
@@ -27,6 +28,7 @@ impl Fleet {
         }
         server.counters.opened(growth.opened, now);
         server.counters.departed(growth.departed, now);
+        self.find_adrift(id, &before);
         let arrived = report.arrived.iter().take(self.settings.forwarded_per_report).cloned().collect();
         self.forward(id, arrived);
         if back {

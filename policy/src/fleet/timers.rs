@@ -22,6 +22,7 @@ impl Fleet {
             .chain(launches)
             .chain(self.silence_deadlines())
             .chain(self.growth_deadlines())
+            .chain(self.adrift_deadlines())
             .chain(self.drain_deadlines())
             .filter(|time| *time > self.now)
             .min()

@@ -24,7 +24,7 @@ const TWICE_WITHIN_MS: u64 = 4_000;
 /// For how long a player that was started again counts beside its former self: 2.5 target durations, a report, a look.
 const FORMER_SELF_MS: u64 = 7_000;
 
-/// From the start of a player until it is counted: one target duration, and 2 s.
+/// From a player's first request for media until it is counted: one target duration, and 2 s.
 const COUNTED_WITHIN_MS: u64 = 4_000;
 
 /// The event after which players may stand still.
@@ -131,9 +131,9 @@ impl Row {
     fn is_miscounted(&self) -> Vec<String> {
         let Some(counted_at) = self.counted_at() else { return vec!["is never counted".to_owned()] };
         let mut faults = Vec::new();
-        let started_at = self.chapters[0].began_at + self.summary.started_at.unwrap_or(0);
-        if counted_at > started_at + COUNTED_WITHIN_MS {
-            faults.push(format!("is counted only {} ms after its picture", counted_at - started_at));
+        let asked_at = self.seen.moves.first().map_or(counted_at, |(at, _)| *at);
+        if counted_at > asked_at + COUNTED_WITHIN_MS {
+            faults.push(format!("is counted only {} ms after it asked for media", counted_at - asked_at));
         }
         for (chapter, time) in self.timed().filter(|(chapter, _)| chapter.name != MANAGER_KILLED) {
             let (least, most, twice_ms) = self.seen.counted(&(time.start.max(counted_at)..time.end));

@@ -23,7 +23,7 @@ async fn a_viewer_without_a_token_gets_a_session_that_counts() {
         assert_eq!(header(&list, "cache-control"), "max-age=1");
     }
     assert_eq!(play.viewers_after(std::time::Duration::ZERO), 1);
-    assert_eq!(play.site.census.tallies()[0].region, Region::fallback());
+    assert_eq!(play.site.census.count().viewers[0].region, Region::fallback());
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ async fn an_expired_forged_or_foreign_token_plays_as_anonymous() {
     }
     // Three reloads in 5 s, at 2 s each, are the traces of one viewer.
     assert_eq!(play.viewers_after(NOW), 1);
-    assert_eq!(play.site.census.tallies()[0].class, Class::Fixed);
+    assert_eq!(play.site.census.count().viewers[0].class, Class::Fixed);
 }
 
 #[tokio::test]

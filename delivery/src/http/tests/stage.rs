@@ -214,7 +214,7 @@ impl Play {
     pub(super) fn viewers_after(&self, later: Duration) -> u32 {
         let now: Time = self.site.clock.now() + later;
         self.site.census.sweep(now);
-        self.site.census.tallies().iter().map(|tally| tally.viewers).sum()
+        self.site.census.count().viewers.iter().map(|tally| tally.viewers).sum()
     }
 }
 

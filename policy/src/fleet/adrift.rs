@@ -1,0 +1,90 @@
+//! Viewers whose server has died: they still watch, out of their buffers, and no server counts them until their players have gone
+//! elsewhere. Were they forgotten with their server, a region would seem to empty in the very second in which it needs help.
+//!
+//! Their region demands them until as many have begun to count elsewhere, or until a session that nobody has heard would have
+//! ended anyway. Only how many they are is known, so in that time whoever begins to count in the region is taken for one of
+//! them. Viewers of class `redirects` are not among them: those are in the primary's book of whom it sent where.
+
+use std::time::Duration;
+
+use super::{Fleet, Server, Viewers};
+use crate::{Class, Region, ServerId, Time};
+
+/// Viewers of one region that are adrift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Adrift {
+    viewers: u32,
+    until: Time,
+}
+
+impl Adrift {
+    /// How many they are now.
+    #[must_use]
+    pub fn viewers(&self, now: Time) -> u32 {
+        if now < self.until { self.viewers } else { 0 }
+    }
+
+    /// When they are given up; none where there are none.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        (self.viewers > 0).then_some(self.until)
+    }
+
+    fn add(&mut self, viewers: u32, until: Time, now: Time) {
+        if viewers > 0 && until > now {
+            let viewers = self.viewers(now).saturating_add(viewers);
+            *self = Self { viewers, until: self.until.max(until) };
+        }
+    }
+
+    fn found(&mut self, viewers: u32) {
+        self.viewers = self.viewers.saturating_sub(viewers);
+    }
+}
+
+impl Fleet {
+    /// A server is taken for dead, or is known to be: its viewers are counted there no more.
+    pub(super) fn set_adrift(&mut self, id: &ServerId) {
+        let now = self.now;
+        let Some(server) = self.servers.get_mut(id) else { return };
+        let until = server.unheard_since(now) + server.session_life().max(self.settings.grace);
+        let viewers = std::mem::take(&mut server.viewers);
+        for (region, state) in &mut self.regions {
+            state.adrift.add(viewers.going_by_themselves(region), until, now);
+        }
+    }
+
+    /// A server counts other viewers than `before`: where it has more, they were adrift.
+    pub(super) fn find_adrift(&mut self, id: &ServerId, before: &Viewers) {
+        let Some(server) = self.servers.get(id) else { return };
+        for (region, state) in &mut self.regions {
+            let (now, before) =
+                (server.viewers.going_by_themselves(region), before.going_by_themselves(region));
+            state.adrift.found(now.saturating_sub(before));
+        }
+    }
+
+    pub(super) fn adrift_deadlines(&self) -> impl Iterator<Item = Time> {
+        self.regions.values().filter_map(|state| state.adrift.deadline())
+    }
+}
+
+impl Viewers {
+    /// Viewers of one region that go elsewhere by themselves where their server has died.
+    fn going_by_themselves(&self, region: &Region) -> u32 {
+        self.of(region) - self.of_class(region, Class::Redirects)
+    }
+}
+
+impl Server {
+    /// How long the census keeps a session that gives no sign: 2.5 target durations.
+    fn session_life(&self) -> Duration {
+        self.target_duration() * 5 / 2
+    }
+
+    /// Since when it may have been dead.
+    fn unheard_since(&self, now: Time) -> Time {
+        let heard = self.attachment.map_or(now, |attachment| attachment.heard);
+        self.broken_off.unwrap_or(if self.exited { now } else { heard })
+    }
+}
