@@ -145,5 +145,6 @@ impl Route {
 
 /// The session that a playlist's address carries.
 fn session_of(url: &Url) -> String {
-    url.query().and_then(|query| hls::url::parameter(query, hls::url::SESSION)).unwrap_or_default()
+    let token = url.query().and_then(|query| hls::url::parameter(query, hls::url::SESSION));
+    token.unwrap_or_default().into_owned()
 }

@@ -137,20 +137,25 @@ pub fn init_name(number: u64) -> String {
     format!("init-{number}.mp4")
 }
 
-/// The first value of `name` in a query string, percent-decoded.
+/// The first value of `name` in a query string, percent-decoded. What is plain is not copied: tokens are long, and they are read
+/// at every reload.
 #[must_use]
-pub fn parameter(query: &str, name: &str) -> Option<String> {
-    let pair = query.split('&').find(|pair| {
-        let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
-        // Only what is looked for is decoded: tokens are long, and this is read at every reload.
-        key == name || (key.contains(['%', '+']) && decoded(pair).is_some_and(|(key, _)| key == name))
-    })?;
-    decoded(pair).map(|(_, value)| value.into_owned())
+pub fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match (is_plain(key), is_plain(value)) {
+            (true, _) if key != name => None,
+            (true, true) => Some(Cow::Borrowed(value)),
+            // WHATWG URL 5.1.
+            _ => ::url::form_urlencoded::parse(pair.as_bytes())
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value),
+        }
+    })
 }
 
-/// The pair that a part of a query is (WHATWG URL 5.1); none where it is empty.
-fn decoded(pair: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
-    ::url::form_urlencoded::parse(pair.as_bytes()).next()
+fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| matches!(byte, b'%' | b'+'))
 }
 
 /// How a segment's media is packed (RFC 8216bis 3.1).
@@ -352,6 +357,8 @@ mod tests {
         assert_eq!(parameter("a=1&s=to%2Bken&s=other", "s").as_deref(), Some("to+ken"));
         assert_eq!(parameter("&&a&%73=x+y", "s").as_deref(), Some("x y"));
         assert_eq!(parameter("s", "s").as_deref(), Some(""));
+        assert_eq!(parameter("s=a=%3d=b", "s").as_deref(), Some("a===b"));
+        assert!(matches!(parameter("s=token", "s"), Some(Cow::Borrowed("token"))));
         assert_eq!(parameter("as=1&sa=2", "s"), None);
         assert_eq!(parameter("a=1", "s"), None);
     }

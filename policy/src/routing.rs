@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{Phase, Region, ServerId, StreamName, counters::Counters};
+use crate::{Phase, Region, ServerId, StreamName, counters::Counters, fleet::address::host_of};
 
 /// Whether a server is the origin or a relay of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,14 @@ pub struct Slot {
     pub id: ServerId,
     /// Scheme, host and port, without a path or a trailing slash.
     pub base_url: Arc<str>,
+}
+
+impl Slot {
+    /// Its host as it stands in a URL; none where it has none.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        host_of(&self.base_url)
+    }
 }
 
 /// A slot, and whose viewers may be sent to it.

@@ -91,7 +91,7 @@ fn the_viewers_of_a_relay_that_died_count_until_they_are_seen_elsewhere() {
 }
 
 #[test]
-fn viewers_who_are_seen_nowhere_after_their_relay_died_count_for_as_long_as_a_session_lives() {
+fn viewers_who_are_seen_nowhere_after_their_relay_died_are_given_up_when_none_could_still_come_back() {
     let mut story = broken_off(settings());
     let died = story.now;
     story.observe(Observation::Exited { server: id(A) }).unwrap();
@@ -99,7 +99,8 @@ fn viewers_who_are_seen_nowhere_after_their_relay_died_count_for_as_long_as_a_se
         story.now = story.fleet.deadline().unwrap();
         report(&mut story, P, 1, Class::Steers, 3);
     }
-    assert_eq!(story.now.since(died), Duration::from_secs(5));
+    let life_target_and_report = Duration::from_secs(5 + 2 + 1);
+    assert_eq!(story.now.since(died), life_target_and_report);
 }
 
 #[test]

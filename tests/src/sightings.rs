@@ -71,17 +71,17 @@ impl Drop for Sightings {
 
 impl Seen {
     /// The least and the most that the player was counted as between two moments, and for how long at once, in milliseconds, it was
-    /// counted as more than one.
+    /// counted as more than one; none where nobody looked then.
     #[must_use]
-    pub fn counted(&self, moments: &Range<u64>) -> (u32, u32, u64) {
+    pub fn counted(&self, moments: &Range<u64>) -> Option<(u32, u32, u64)> {
         let counts = || self.counts.iter().filter(|(at, _)| moments.contains(at));
-        let (least, most) = (counts().map(|(_, n)| *n).min(), counts().map(|(_, n)| *n).max());
+        let (least, most) = (counts().map(|(_, n)| *n).min()?, counts().map(|(_, n)| *n).max()?);
         let (mut since, mut longest) = (None, 0);
         for (at, count) in counts() {
             since = (*count > 1).then(|| since.unwrap_or(*at));
             longest = longest.max(since.map_or(0, |since| at - since));
         }
-        (least.unwrap_or(0), most.unwrap_or(0), longest)
+        Some((least, most, longest))
     }
 }
 

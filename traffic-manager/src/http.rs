@@ -36,7 +36,7 @@ use crate::{
 const PREFLIGHT_LIFE_S: &str = "86400";
 
 /// What the handlers need.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Desk {
     /// Where viewers ask.
     pub(crate) viewers: Arc<Viewers>,
@@ -59,7 +59,7 @@ pub(crate) fn routes(desk: Desk) -> Router {
         .route("/api/v1/regions", get(api::regions))
         .route("/api/v1/decisions", get(api::decisions))
         .route("/api/v1/targets", get(api::targets))
-        .with_state(desk)
+        .with_state(Arc::new(desk))
         .method_not_allowed_fallback(async || {
             (StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS are answered here\n")
         })

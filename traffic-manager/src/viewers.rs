@@ -4,7 +4,7 @@
 mod playlist;
 mod refusal;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use hls::{
     Template,
@@ -263,6 +263,6 @@ fn placement_at(route: &Route, reason: placement::Reason) -> Placement {
 }
 
 /// The session token in a query.
-pub(crate) fn token_in(query: &str) -> Option<String> {
+pub(crate) fn token_in(query: &str) -> Option<Cow<'_, str>> {
     parameter(query, SESSION)
 }

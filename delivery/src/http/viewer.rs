@@ -40,7 +40,7 @@ impl<F: Feed> Site<F> {
         let session = token.as_deref().and_then(|token| self.session(token));
         match (session, token) {
             (Some(session), Some(token)) if session.stream.as_str() == stream => {
-                Ok(Asker::Viewer(session, token))
+                Ok(Asker::Viewer(session, token.into_owned()))
             }
             // A primary that was just started again cannot tell yet, and a player that is forbidden to go on ends.
             (None, Some(_)) if self.config.require_token && self.board.now().keys.is_none() => {

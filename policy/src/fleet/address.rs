@@ -1,7 +1,7 @@
 //! Scheme, host and port of a server: all servers of a fleet share scheme and port, because players drop a port that a
 //! steering answer names (see the steering rules in ARCHITECTURE.md).
 
-/// A base URL in its parts.
+/// What servers of a fleet share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address<'a> {
     pub(crate) scheme: &'a str,
@@ -11,25 +11,34 @@ pub(crate) struct Address<'a> {
 impl<'a> Address<'a> {
     /// The parts of `scheme://host[:port]`, or nothing where that is not what it is.
     pub(crate) fn parse(base_url: &'a str) -> Option<Self> {
-        let (scheme, authority) = base_url.split_once("://")?;
-        let default_port = match scheme {
-            "http" => 80,
-            "https" => 443,
-            _ => return None,
-        };
-        if authority.contains(['/', '?', '#', '@', ' ']) {
-            return None;
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-            _ => (authority, default_port),
-        };
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        if host.is_empty() || (host.contains(':') && !bracketed) {
-            return None;
-        }
-        Some(Self { scheme, port })
+        parts(base_url).map(|(address, _)| address)
     }
+}
+
+/// The host of `scheme://host[:port]`, in brackets where it is an address of IPv6.
+pub(crate) fn host_of(base_url: &str) -> Option<&str> {
+    parts(base_url).map(|(_, host)| host)
+}
+
+fn parts(base_url: &str) -> Option<(Address<'_>, &str)> {
+    let (scheme, authority) = base_url.split_once("://")?;
+    let default_port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    if authority.contains(['/', '?', '#', '@', ' ']) {
+        return None;
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (authority, default_port),
+    };
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || (host.contains(':') && !bracketed) {
+        return None;
+    }
+    Some((Address { scheme, port }, host))
 }
 
 #[cfg(test)]
@@ -42,6 +51,8 @@ mod tests {
         assert_eq!(Address::parse("https://eu1.example"), Some(Address { scheme: "https", port: 443 }));
         assert_eq!(Address::parse("http://[::1]"), Some(Address { scheme: "http", port: 80 }));
         assert_eq!(Address::parse("http://[::1]:81"), Some(Address { scheme: "http", port: 81 }));
+        assert_eq!(host_of("http://[::1]:81"), Some("[::1]"));
+        assert_eq!(host_of("https://eu1.example"), Some("eu1.example"));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Viewers whose server has died: they still watch, out of their buffers, and no server counts them until their players have gone
 //! elsewhere. Were they forgotten with their server, a region would seem to empty in the very second in which it needs help.
 //!
-//! Their region demands them until as many have begun to count elsewhere, or until a session that nobody has heard would have
-//! ended anyway. Only how many they are is known, so in that time whoever begins to count in the region is taken for one of
+//! Their region demands them until as many have begun to count elsewhere, or until whoever of them went on at the last moment would
+//! have: a session lives for 2.5 target durations without a sign, and counts one target duration after it is back. Only how many they are is known, so in that time whoever begins to count in the region is taken for one of
 //! them. Viewers of class `redirects` are not among them: those are in the primary's book of whom it sent where.
 
 use std::time::Duration;
 
 use super::{Fleet, Server, Viewers};
-use crate::{Class, Region, ServerId, Time};
+use crate::{Class, Region, ServerId, Settings, Time};
 
 /// Viewers of one region that are adrift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,7 +47,7 @@ impl Fleet {
     pub(super) fn set_adrift(&mut self, id: &ServerId) {
         let now = self.now;
         let Some(server) = self.servers.get_mut(id) else { return };
-        let until = server.unheard_since(now) + server.session_life().max(self.settings.grace);
+        let until = server.unheard_since(now) + server.longest_absence(&self.settings);
         let viewers = std::mem::take(&mut server.viewers);
         for (region, state) in &mut self.regions {
             state.adrift.add(viewers.going_by_themselves(region), until, now);
@@ -77,9 +77,10 @@ impl Viewers {
 }
 
 impl Server {
-    /// How long the census keeps a session that gives no sign: 2.5 target durations.
-    fn session_life(&self) -> Duration {
-        self.target_duration() * 5 / 2
+    /// How long a viewer of its may be counted by nobody and yet go on.
+    fn longest_absence(&self, settings: &Settings) -> Duration {
+        let target = self.target_duration();
+        (target * 5 / 2).max(settings.grace) + target + settings.report_interval
     }
 
     /// Since when it may have been dead.

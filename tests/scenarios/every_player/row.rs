@@ -136,7 +136,8 @@ impl Row {
             faults.push(format!("is counted only {} ms after it asked for media", counted_at - asked_at));
         }
         for (chapter, time) in self.timed().filter(|(chapter, _)| chapter.name != MANAGER_KILLED) {
-            let (least, most, twice_ms) = self.seen.counted(&(time.start.max(counted_at)..time.end));
+            let counted = self.seen.counted(&(time.start.max(counted_at)..time.end));
+            let Some((least, most, twice_ms)) = counted else { continue };
             let longest =
                 if chapter.name == KILLED && self.again.is_some() { FORMER_SELF_MS } else { TWICE_WITHIN_MS };
             if least < 1 || most > 2 || twice_ms > longest {
@@ -257,12 +258,11 @@ impl Row {
     fn count(&self) -> String {
         let Some(counted_at) = self.counted_at() else { return "nobody".to_owned() };
         let end = self.chapters.iter().find(|chapter| chapter.name == MANAGER_KILLED);
-        let (least, most, twice_ms) =
-            self.seen.counted(&(counted_at..end.map_or(u64::MAX, |end| end.began_at)));
-        match (least, most) {
-            (1, 1) => "1".to_owned(),
-            (1, 2) => format!("1; 2 for {} at most", seconds(twice_ms)),
-            _ => format!("{least} to {most}"),
+        match self.seen.counted(&(counted_at..end.map_or(u64::MAX, |end| end.began_at))) {
+            Some((1, 1, _)) => "1".to_owned(),
+            Some((1, 2, twice_ms)) => format!("1; 2 for {} at most", seconds(twice_ms)),
+            Some((least, most, _)) => format!("{least} to {most}"),
+            None => "nobody".to_owned(),
         }
     }
 }

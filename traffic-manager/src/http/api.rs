@@ -1,5 +1,7 @@
 //! `/api/v1/…`: what the Operator service says, as JSON, and Prometheus' HTTP service discovery.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Query, State},
@@ -18,15 +20,15 @@ impl IntoResponse for Stopped {
     }
 }
 
-pub(super) async fn status(State(desk): State<Desk>) -> Result<Json<StatusResponse>, Stopped> {
+pub(super) async fn status(State(desk): State<Arc<Desk>>) -> Result<Json<StatusResponse>, Stopped> {
     desk.operator.status().await.map(Json)
 }
 
-pub(super) async fn servers(State(desk): State<Desk>) -> Result<Json<ServersResponse>, Stopped> {
+pub(super) async fn servers(State(desk): State<Arc<Desk>>) -> Result<Json<ServersResponse>, Stopped> {
     desk.operator.servers().await.map(Json)
 }
 
-pub(super) async fn regions(State(desk): State<Desk>) -> Result<Json<RegionsResponse>, Stopped> {
+pub(super) async fn regions(State(desk): State<Arc<Desk>>) -> Result<Json<RegionsResponse>, Stopped> {
     desk.operator.regions().await.map(Json)
 }
 
@@ -45,7 +47,7 @@ pub(super) struct Decisions {
 }
 
 pub(super) async fn decisions(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Query(Newest { newest }): Query<Newest>,
 ) -> Result<Json<Decisions>, Stopped> {
     desk.operator.kept_decisions(newest).await.map(|decisions| Json(Decisions { decisions }))
@@ -66,7 +68,7 @@ struct Labels {
 }
 
 /// Every attached server.
-pub(super) async fn targets(State(desk): State<Desk>) -> Result<Json<Vec<Target>>, Stopped> {
+pub(super) async fn targets(State(desk): State<Arc<Desk>>) -> Result<Json<Vec<Target>>, Stopped> {
     let servers = desk.operator.servers().await?.servers;
     Ok(Json(servers.into_iter().filter(is_scraped).map(target).collect()))
 }

@@ -3,6 +3,8 @@
 //! Nothing is loaded from elsewhere. hls.js is not part of this program: where the config names its file it is served from
 //! here, else the page plays with the browser's own HLS.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, header},
@@ -42,9 +44,9 @@ pub(super) async fn script() -> Response {
 }
 
 /// hls.js, where the config names its file.
-pub(super) async fn hls_js(State(desk): State<Desk>) -> Response {
-    match desk.hls_js {
-        Some(script) => ([KEPT], javascript(script)).into_response(),
+pub(super) async fn hls_js(State(desk): State<Arc<Desk>>) -> Response {
+    match &desk.hls_js {
+        Some(script) => ([KEPT], javascript(script.clone())).into_response(),
         None => {
             (StatusCode::NOT_FOUND, "no hls.js here: name its file with hls_js in [http]\n").into_response()
         }

@@ -2,6 +2,8 @@
 //!
 //! Never 404, 410 or 429: hls.js stops steering for good. Who asks with a token that is not ours is told to go on as it does.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{RawQuery, State},
     response::Response,
@@ -15,7 +17,7 @@ use policy::{ServerId, routing::Slot, steering::Course};
 use super::{Desk, document};
 use crate::viewers::{CURRENT, MOVED, token_in};
 
-pub(super) async fn steer(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn steer(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let token = token_in(&query).unwrap_or_default();
     let told = told_in(&query);
@@ -51,6 +53,5 @@ fn told_in(query: &str) -> Option<Course> {
 
 /// A slot as a clone of the primary, which every playlist declares.
 fn clone(slot: &Slot) -> Option<PathwayClone> {
-    let url: url::Url = slot.base_url.parse().ok()?;
-    Some(PathwayClone::at_host(ServerId::primary().as_str(), slot.id.as_str(), url.host_str()?))
+    Some(PathwayClone::at_host(ServerId::primary().as_str(), slot.id.as_str(), slot.host()?))
 }

@@ -3,7 +3,11 @@
 //! `GET /play/{stream}` is the same for players that only ever take a URL: a 307 to the session's own playlist at its server.
 //! Without `.m3u8`, `/watch/{stream}` is the [page](super::page) for people.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Path, State},
@@ -30,7 +34,7 @@ const VARIES: (HeaderName, HeaderValue) =
 const PLAYLIST: &str = ".m3u8";
 
 pub(super) async fn watch(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Path(file): Path<String>,
     asker: Asker,
 ) -> Result<Response, Unplaced> {
@@ -48,7 +52,7 @@ pub(super) async fn watch(
 }
 
 pub(super) async fn play(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Path(stream): Path<String>,
     asker: Asker,
 ) -> Result<Response, Unplaced> {
@@ -80,7 +84,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(parts, state).await?;
-        let said = |name| parts.uri.query().and_then(|query| parameter(query, name));
+        let said = |name| parts.uri.query().and_then(|query| parameter(query, name)).map(Cow::into_owned);
         let player = said("player");
         let class = classify(&Hints {
             player: player.as_deref(),
