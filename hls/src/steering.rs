@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ::url::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::url::{MAX_NAME_LEN, SESSION, parameter};
+use crate::url::{MAX_NAME_LEN, SESSION};
 
 /// Largest manifest that is read, in bytes: a thousand clones.
 pub const MAX_MANIFEST_BYTES: usize = 256 << 10;
@@ -139,7 +139,7 @@ impl PathwayClone {
 /// Where the player of `session` asks: the SERVER-URI of its playlist, and what every RELOAD-URI begins with.
 #[must_use]
 pub fn request_uri(server: &str, session: &str) -> String {
-    format!("{server}?{SESSION}={session}")
+    [server, "?", SESSION, "=", session].concat()
 }
 
 /// What a player says of itself when it asks.
@@ -152,14 +152,14 @@ pub struct Reported {
 }
 
 impl Reported {
-    /// Reads the query of a steering request. Players send values quoted, bare or not at all; what makes no sense counts as not
-    /// sent, because a player that is refused may never steer again.
-    #[must_use]
-    pub fn of_query(query: &str) -> Self {
-        let value = |name| parameter(query, name).map(|text| text.trim().trim_matches('"').to_owned());
-        Self {
-            pathway: value(PATHWAY).filter(|id| (1..=MAX_NAME_LEN).contains(&id.len())),
-            throughput_bps: value(THROUGHPUT).and_then(|bps| bps.split('.').next()?.parse().ok()),
+    /// Takes in a parameter of the query of a steering request; of two with one name the first counts. Players send values quoted,
+    /// bare or not at all; what makes no sense counts as not sent, because a player that is refused may never steer again.
+    pub fn take(&mut self, name: &str, value: &str) {
+        let value = value.trim().trim_matches('"');
+        if name == PATHWAY && self.pathway.is_none() && (1..=MAX_NAME_LEN).contains(&value.len()) {
+            self.pathway = Some(value.to_owned());
+        } else if name == THROUGHPUT && self.throughput_bps.is_none() {
+            self.throughput_bps = value.split('.').next().and_then(|bps| bps.parse().ok());
         }
     }
 }
@@ -196,6 +196,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::url::parameters;
 
     #[test]
     fn every_clone_has_host_and_params_and_the_order_stays() {
@@ -244,8 +245,9 @@ mod tests {
     #[test]
     fn players_report_themselves_in_three_spellings() {
         let reported = |query| {
-            let Reported { pathway, throughput_bps } = Reported::of_query(query);
-            (pathway, throughput_bps)
+            let mut reported = Reported::default();
+            parameters(query).for_each(|(name, value)| reported.take(&name, &value));
+            (reported.pathway, reported.throughput_bps)
         };
         let full = (Some("primary".to_owned()), Some(5_000_000));
         assert_eq!(reported("s=t&_HLS_pathway=%22primary%22&_HLS_throughput=5000000"), full);
@@ -262,7 +264,7 @@ mod tests {
             host in ".{0,20}",
         ) {
             let _ = Manifest::parse(&document);
-            let _ = Reported::of_query(&query);
+            parameters(&query).for_each(|(name, value)| Reported::default().take(&name, &value));
             let base = "http://127.0.0.1:8080/x".parse().unwrap();
             let _ = PathwayClone::at_host("a", "b", &host).uri(&base);
         }

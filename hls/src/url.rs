@@ -137,20 +137,21 @@ pub fn init_name(number: u64) -> String {
     format!("init-{number}.mp4")
 }
 
-/// The first value of `name` in a query string, percent-decoded. What is plain is not copied: tokens are long, and they are read
-/// at every reload.
+/// The first value of `name` in a query string, percent-decoded.
 #[must_use]
 pub fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    query.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match (is_plain(key), is_plain(value)) {
-            (true, _) if key != name => None,
-            (true, true) => Some(Cow::Borrowed(value)),
-            // WHATWG URL 5.1.
-            _ => ::url::form_urlencoded::parse(pair.as_bytes())
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value),
+    parameters(query).find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// The names and values of a query string, percent-decoded (WHATWG URL 5.1). What is plain is not copied: tokens are long, and they
+/// are read at every reload.
+pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).filter_map(|pair| {
+        if is_plain(pair) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            return Some((Cow::Borrowed(name), Cow::Borrowed(value)));
         }
+        ::url::form_urlencoded::parse(pair.as_bytes()).next()
     })
 }
 

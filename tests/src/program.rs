@@ -2,12 +2,13 @@
 
 use std::{
     fs::File,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait::eventually;
 
@@ -20,6 +21,8 @@ pub struct Program {
     name: String,
     child: Child,
     log: PathBuf,
+    /// Whether it leads a process group of its own.
+    leads: bool,
 }
 
 impl Program {
@@ -35,7 +38,16 @@ impl Program {
             .stderr(errors)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
-        Self { name: name.to_owned(), child, log }
+        Self { name: name.to_owned(), child, log, leads: false }
+    }
+
+    /// The same for one whose workers would outlive it if it were killed: they are killed with it.
+    #[must_use]
+    pub fn start_with_workers(name: &str, mut command: Command, folder: &Path) -> Self {
+        command.process_group(0);
+        let mut program = Self::start(name, command, folder);
+        program.leads = true;
+        program
     }
 
     /// The process id.
@@ -57,6 +69,9 @@ impl Program {
 
     /// SIGKILL: it gets no say.
     pub fn kill(&mut self) {
+        if let Some(group) = process(self.pid()).filter(|_| self.leads) {
+            let _already_gone = kill_process_group(group, Signal::KILL);
+        }
         let _already_gone = self.child.kill();
         let _reaped = self.child.wait();
     }
@@ -103,9 +118,13 @@ pub fn kill(pid: u32) {
 }
 
 fn signal(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+    if let Some(pid) = process(pid) {
         let _already_gone = kill_process(pid, signal);
     }
+}
+
+fn process(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
 /// Processes that run the program `name` with an argument that begins with `argument`: how relays are found that a manager

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Flags},
     controller::{Controller, Handle, Queues},
     grpc::{self, Limits, Services, operator::OperatorService},
-    http::{self, Desk, Listener, ListenerLimits},
+    http::{self, Desk, Front, Listener, ListenerLimits},
     invite::Inviter,
     keyring::Keyring,
     metrics,
@@ -117,7 +117,7 @@ impl Manager {
         latch: Latch,
         shutdown: Shutdown,
     ) -> anyhow::Result<()> {
-        let router = self.router(config).await?;
+        let front = Front { viewers: Arc::clone(&self.viewers), router: self.router(config).await? };
         let limits = ListenerLimits {
             connections: config.http.max_connections,
             header_timeout: config.http.header_timeout,
@@ -132,7 +132,7 @@ impl Manager {
         }
         let proxies = Arc::new(Proxies::trusted(config.http.trusted_proxies.clone()));
         let opening = Arc::new(setup::opening(&config.http)?);
-        tasks.spawn("port", Listener { socket, router, limits, opening, proxies }.serve(shutdown));
+        tasks.spawn("port", Listener { socket, front, limits, opening, proxies }.serve(shutdown));
         tasks.spawn("readiness", follow_readiness(Arc::clone(&self.gallery), latch, self.stop.clone()));
         tasks.spawn("regions", follow_regions(Arc::clone(&self.viewers), self.stop.clone()));
         tasks.spawn("session keys", turn_keys(self.keyring, self.stop.clone()));

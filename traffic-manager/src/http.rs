@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    body::Body,
     extract::Request,
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
@@ -20,8 +21,10 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use hyper::body::Incoming;
 use policy::placement::Refusal;
 use tonic::Status;
+use tower::ServiceExt as _;
 
 pub(crate) use self::{
     listener::{Listener, ListenerLimits},
@@ -34,6 +37,9 @@ use crate::{
 
 /// How long a browser may remember that it may ask: a day, which browsers shorten as they like.
 const PREFLIGHT_LIFE_S: &str = "86400";
+
+/// Where players that steer ask.
+const STEER: &str = "/steer";
 
 /// What the handlers need.
 #[derive(Debug)]
@@ -53,7 +59,7 @@ pub(crate) fn routes(desk: Desk) -> Router {
         .route("/play/{stream}", get(watch::play))
         .route("/assets/watch.js", get(page::script))
         .route("/assets/hls.js", get(page::hls_js))
-        .route("/steer", get(steer::steer))
+        .route(STEER, get(steer::steer))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/servers", get(api::servers))
         .route("/api/v1/regions", get(api::regions))
@@ -64,6 +70,26 @@ pub(crate) fn routes(desk: Desk) -> Router {
             (StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS are answered here\n")
         })
         .layer(middleware::from_fn(open_and_fresh))
+}
+
+/// All that is answered on the port.
+#[derive(Debug, Clone)]
+pub(crate) struct Front {
+    /// Where viewers ask.
+    pub(crate) viewers: Arc<Viewers>,
+    /// Every route, those of gRPC too.
+    pub(crate) router: Router,
+}
+
+impl Front {
+    /// The answer to a request. What every viewer that steers asks again and again goes past the router, which costs as much as
+    /// the answer itself.
+    pub(crate) async fn answer(self, request: http::Request<Incoming>) -> Response {
+        if request.method() == Method::GET && request.uri().path() == STEER {
+            return open(steer::answer(&self.viewers, request.uri()));
+        }
+        self.router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})
+    }
 }
 
 /// Answers whatever has no route, in the words of who asks.
@@ -81,20 +107,25 @@ pub(crate) async fn unknown(request: Request) -> Response {
 
 /// Answers preflights, lets every page read every answer, and no cache keep one that does not say that it may.
 async fn open_and_fresh(request: Request, next: Next) -> Response {
-    let preflight = request.method() == Method::OPTIONS;
-    let mut response =
-        if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
-    let headers = response.headers_mut();
-    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    set(header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after");
-    if preflight {
-        set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
-        set(header::ACCESS_CONTROL_ALLOW_HEADERS, "*");
-        set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFE_S);
-    } else {
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if request.method() != Method::OPTIONS {
+        return open(next.run(request).await);
     }
+    let mut response = open(StatusCode::NO_CONTENT.into_response());
+    let headers = response.headers_mut();
+    headers.remove(header::CACHE_CONTROL);
+    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
+    set(header::ACCESS_CONTROL_ALLOW_HEADERS, "*");
+    set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFE_S);
+    response
+}
+
+/// An answer that every page may read, and that no cache keeps unless it says that it may.
+fn open(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

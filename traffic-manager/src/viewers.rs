@@ -4,12 +4,9 @@
 mod playlist;
 mod refusal;
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hls::{
-    Template,
-    url::{SESSION, parameter},
-};
+use hls::{Template, url::SESSION};
 use policy::{
     Class, InvalidName, Region, ServerId, SessionId, StreamName,
     balancing::Balancer,
@@ -243,9 +240,9 @@ impl Viewers {
     pub(crate) fn reload_uri(&self, token: &str, told: Option<&Course>) -> String {
         let mut url = hls::steering::request_uri(&self.steering_url, token);
         if let Some(Course { server, since_unix_s }) = told {
-            url.push_str(&format!("&{CURRENT}={server}"));
+            url.extend(["&", CURRENT, "=", server.as_str()]);
             if let Some(since) = since_unix_s {
-                url.push_str(&format!("&{MOVED}={since}"));
+                url.extend(["&", MOVED, "=", &since.to_string()]);
             }
         }
         url
@@ -260,9 +257,4 @@ impl Viewers {
 fn placement_at(route: &Route, reason: placement::Reason) -> Placement {
     let (server, base_url) = (route.id.clone(), Arc::clone(&route.base_url));
     Placement { server, kind: route.kind, base_url, reason }
-}
-
-/// The session token in a query.
-pub(crate) fn token_in(query: &str) -> Option<Cow<'_, str>> {
-    parameter(query, SESSION)
 }

@@ -164,5 +164,5 @@ fn start_nginx(subnet: Subnet, folder: &Path, manifest: &str) -> Program {
     std::fs::write(prefix.join("nginx.conf"), config).expect("a config file");
     let mut command = Command::new("nginx");
     command.arg("-p").arg(&prefix).args(["-c", "nginx.conf", "-e", "stderr", "-g", "daemon off;"]);
-    Program::start("nginx", command, folder)
+    Program::start_with_workers("nginx", command, folder)
 }

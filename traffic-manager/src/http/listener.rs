@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, extract::ConnectInfo};
+use axum::extract::ConnectInfo;
 use http::HeaderName;
 use hyper::{Request, body::Incoming};
 use hyper_util::{
@@ -18,9 +18,11 @@ use tokio::{
     sync::Semaphore,
     task::JoinSet,
 };
-use tower::ServiceExt as _;
 
-use super::opening::{Opened, Opening};
+use super::{
+    Front,
+    opening::{Opened, Opening},
+};
 use crate::metrics::{self, Open};
 
 /// Whom a request comes from, as proxies say.
@@ -40,11 +42,11 @@ pub(crate) struct ListenerLimits {
     pub(crate) keep_alive: Duration,
 }
 
-/// Serves a router on a bound socket.
+/// Serves all that is answered here on a bound socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
-    pub(crate) router: Router,
+    pub(crate) front: Front,
     pub(crate) limits: ListenerLimits,
     /// How connections must begin.
     pub(crate) opening: Arc<Opening>,
@@ -94,7 +96,7 @@ impl Listener {
         peer: SocketAddr,
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (router, proxies) = (self.router.clone(), Arc::clone(&self.proxies));
+        let (front, proxies) = (self.front.clone(), Arc::clone(&self.proxies));
         let (opening, limits) = (Arc::clone(&self.opening), self.limits);
         async move {
             let _less_prompt = stream.set_nodelay(true);
@@ -103,7 +105,7 @@ impl Listener {
                 () = shutdown.soft.cancelled() => None,
             };
             if let Some(Opened { client, stream }) = opened {
-                Connection { client, router, limits, proxies }.serve(stream, shutdown).await;
+                Connection { client, front, limits, proxies }.serve(stream, shutdown).await;
             }
         }
     }
@@ -112,22 +114,20 @@ impl Listener {
 struct Connection {
     /// Whose it is, as far as is known without its requests.
     client: SocketAddr,
-    router: Router,
+    front: Front,
     limits: ListenerLimits,
     proxies: Arc<Proxies>,
 }
 
 impl Connection {
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shutdown: Shutdown) {
-        let (peer, router, proxies) = (self.client, self.router, self.proxies);
+        let (peer, front, proxies) = (self.client, self.front, self.proxies);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let said = request.headers().get_all(FORWARDED_FOR).iter();
             let client = proxies.client(peer.ip(), said.filter_map(|value| value.to_str().ok()));
             request.extensions_mut().insert(ConnectInfo(SocketAddr::new(client, peer.port())));
-            let router = router.clone();
-            async move {
-                Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
-            }
+            let front = front.clone();
+            async move { Ok::<_, Infallible>(front.answer(request).await) }
         });
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.header_timeout);
