@@ -215,7 +215,7 @@ impl Census {
         if !self.reserve(limit) {
             return Err(self.refuse());
         }
-        let record = Arc::new(Record::new(session.clone(), reload, self.coming_of(session), now));
+        let record = Arc::new(Record::new(session.clone(), reload, self.coming_of(session, asked), now));
         match records.try_insert(session.id.clone(), Arc::clone(&record)) {
             Ok(_) => self.carried(line, &record, asked),
             Err(occupied) => {
@@ -253,19 +253,17 @@ impl Census {
 
     /// Notes that a session's reload is answered by a 307: from here on it counts at the relay alone.
     pub fn handed_on(&self, session: &SessionId, now: Time) {
-        if let Some(record) = self.remove(session) {
+        if let Some(record) = self.depart(session, now) {
             self.has_left.fetch_or(record.counts(), Relaxed);
-            self.departed.pin().insert(session.clone(), now);
         }
     }
 
     /// These sessions began to count elsewhere: they are dropped, and are newcomers if they ask again.
     pub fn moved(&self, sessions: &[SessionId], now: Time) {
         for session in sessions {
-            if self.remove(session).is_some_and(|record| record.counts()) {
+            if self.depart(session, now).is_some_and(|record| record.counts()) {
                 self.departed_total.fetch_add(1, Relaxed);
                 self.has_left.store(true, Relaxed);
-                self.departed.pin().insert(session.clone(), now);
             }
         }
     }
@@ -302,10 +300,11 @@ impl Census {
         last == Time::default() || now.since(last) > Duration::from_millis(self.longest_life.load(Relaxed))
     }
 
-    fn coming_of(&self, session: &Session) -> Coming {
+    fn coming_of(&self, session: &Session, asked: Asked<'_>) -> Coming {
         if self.place.kind == Kind::Relay && session.class == Class::Redirects {
             Coming::Sent
-        } else if self.departed.pin().contains_key(&session.id) {
+        } else if !asked.ended && self.departed.pin().contains_key(&session.id) {
+            // A playlist with an end is asked for once.
             Coming::Back
         } else {
             Coming::New
@@ -342,8 +341,14 @@ impl Census {
         self.present.fetch_sub(1, Relaxed);
     }
 
-    fn remove(&self, session: &SessionId) -> Option<Arc<Record>> {
-        let record = self.records.pin().remove(session).cloned();
+    /// Drops a session that is here, and remembers it first: it may ask again at this moment.
+    fn depart(&self, session: &SessionId, now: Time) -> Option<Arc<Record>> {
+        let records = self.records.pin();
+        if !records.contains_key(session) {
+            return None;
+        }
+        self.departed.pin().insert(session.clone(), now);
+        let record = records.remove(session).cloned();
         if record.is_some() {
             self.release();
         }

@@ -70,11 +70,11 @@ fn describe_experience() {
     describe_histogram!(
         VIEWER_BUFFER,
         Unit::Seconds,
-        "Media that players hold when they ask for a segment, as those with CMCD say, by the region of the viewer"
+        "Media that players hold when they ask for a playlist or a segment, as those with CMCD say, by the region of the viewer"
     );
     describe_histogram!(
         VIEWER_THROUGHPUT,
-        "Bytes a second that players have measured when they ask for a segment, as those with CMCD say, by the region of the viewer"
+        "Bytes a second that players have measured when they ask for a playlist or a segment, as those with CMCD say, by the region of the viewer"
     );
     describe_counter!(
         VIEWER_STALLS,

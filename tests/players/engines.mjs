@@ -38,6 +38,11 @@ export const engines = {
     start: (video, url, seen) => {
       const player = videojs(video, { html5: { vhs: { overrideNative: true } }, muted: true, autoplay: true });
       player.on('error', () => seen.fatal.push(String(player.error()?.message ?? player.error())));
+      // What it goes on after, it only says in its log.
+      for (const level of ['warn', 'error']) {
+        const say = videojs.log[level];
+        videojs.log[level] = (...words) => { seen.errors.push(words.join(' ')); say(...words); };
+      }
       player.src({ src: url, type: 'application/vnd.apple.mpegurl' });
     },
   },

@@ -124,9 +124,9 @@ await once(child, 'close').catch(() => {});
 clearTimeout(over);
 end();
 if (!told) seen.fatal.push(`it ended by itself, with ${child.exitCode ?? child.signalCode}`);
-// One that has not ended.
+// One that has not ended; of a player that counts, what was shown meanwhile is not known: as long as it waits for a segment at most.
 const still = told && last ? told - last.at : 0;
-if (still > 500 + player.says) seen.stalls.push({ at: last.at, ms: still });
+if (still > (player.counts ? 2000 : 500) + player.says) seen.stalls.push({ at: last.at, ms: still });
 seen.dropped = Number.isNaN(seen.dropped) ? null : seen.dropped;
 console.log(JSON.stringify({ summary: seen }));
 process.exit(seen.fatal.length > 0 || seen.startedAt === null ? 1 : 0);

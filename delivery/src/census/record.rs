@@ -46,7 +46,7 @@ pub(super) struct Record {
     life_ms: AtomicU64,
     /// It has reloaded the rendition that it began with, or needs not to.
     confirmed: AtomicBool,
-    /// It has reloaded any rendition a second time.
+    /// It has reloaded any rendition a second time, not at once.
     reloaded: AtomicBool,
     /// It counts. Only the sweep sets it.
     counted: AtomicBool,
@@ -79,7 +79,10 @@ impl Record {
     pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) {
         self.target_ms.store(millis(reload.target_duration), Relaxed);
         self.life_ms.store(millis(reload.life), Relaxed);
-        self.reloaded.store(true, Relaxed);
+        // Audio and video are asked for together.
+        if now.since(self.first) >= reload.target_duration / 2 {
+            self.reloaded.store(true, Relaxed);
+        }
         if digest(reload.rendition) == self.rendition {
             self.confirmed.store(true, Relaxed);
         }

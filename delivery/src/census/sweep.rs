@@ -9,7 +9,7 @@ use std::{
 use policy::{Class, Region, SessionId, StreamName, Time};
 use tokio_util::sync::CancellationToken;
 
-use super::{Census, Count, Tally, rate::Rate, record::Record};
+use super::{Census, Count, Tally, rate::Rate};
 use crate::{clock::Clock, metrics};
 
 /// What the sweep remembers from one time to the next.
@@ -42,18 +42,31 @@ impl Census {
         for record in lines.values().filter_map(|line| line.keeps_alive()) {
             record.seen(now);
         }
-        let mut tallies = self.sweep_records(now);
+        let (mut tallies, arrived) = self.sweep_records(now);
         self.sweep_streams(&mut tallies, now);
         self.reloaders.pin().retain(|_, record| record.is_alive(now));
         self.forget_oldest_departed();
         self.publish(tallies, departed_total);
-        if has_left || !self.arrived.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        // After the count that has them: who is told of them drops them from his.
+        if self.arrive(arrived) || has_left {
             self.moves.notify_one();
         }
     }
 
-    fn sweep_records(&self, now: Time) -> Tallies {
-        let mut tallies = Tallies::new();
+    /// Adds to those who arrived since they were last told; whether there are any.
+    fn arrive(&self, newest: Vec<SessionId>) -> bool {
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody takes them while there is no manager; those who matter are the newest.
+        if arrived.len() + newest.len() > self.config.max_departed {
+            arrived.clear();
+        }
+        arrived.extend(newest.into_iter().take(self.config.max_departed));
+        !arrived.is_empty()
+    }
+
+    /// Counts, and says which sessions began to count that count elsewhere for all we know.
+    fn sweep_records(&self, now: Time) -> (Tallies, Vec<SessionId>) {
+        let (mut tallies, mut arrived) = (Tallies::new(), Vec::new());
         let records = self.records.pin();
         for (id, record) in &records {
             if !record.is_alive(now) {
@@ -64,7 +77,11 @@ impl Census {
                 continue;
             }
             if record.is_viewer(now) && record.begin_to_count() {
-                self.opened(id, record);
+                self.opened_total.fetch_add(1, Relaxed);
+                let has_returned = self.departed.pin().remove(id).is_some();
+                if has_returned || record.session.server != self.place.server {
+                    arrived.push(id.clone());
+                }
             }
             if record.counts() {
                 let session = &record.session;
@@ -72,20 +89,7 @@ impl Census {
                 *tallies.entry(key).or_default() += 1;
             }
         }
-        tallies
-    }
-
-    fn opened(&self, id: &SessionId, record: &Arc<Record>) {
-        self.opened_total.fetch_add(1, Relaxed);
-        let has_returned = self.departed.pin().remove(id).is_some();
-        if has_returned || record.session.server != self.place.server {
-            let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody takes them while there is no manager; those who matter are the newest.
-            if arrived.len() >= self.config.max_departed {
-                arrived.clear();
-            }
-            arrived.push(id.clone());
-        }
+        (tallies, arrived)
     }
 
     fn sweep_streams(&self, tallies: &mut Tallies, now: Time) {

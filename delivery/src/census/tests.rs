@@ -167,7 +167,8 @@ fn a_reload_that_was_on_its_way_while_its_player_moved_is_no_return() {
     assert_eq!(viewers(&census, 2_000), 1);
     census.moved(std::slice::from_ref(&viewer.id), at(2_500));
     asks(&census, &viewer, "v0", 2_600).unwrap();
-    assert_eq!(viewers(&census, 5_000), 0, "a lone one");
+    asks(&census, &viewer, "audio", 2_610).unwrap();
+    assert_eq!(viewers(&census, 5_000), 0, "those that were on their way");
     asks(&census, &viewer, "v1", 5_100).unwrap();
     assert_eq!(viewers(&census, 5_100), 1, "one who plays, whatever rendition");
 }

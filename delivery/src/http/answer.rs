@@ -158,15 +158,17 @@ pub(super) fn playlist(playlist: &Playlist, form: &Form, compressed: bool, has_i
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, PLAYLIST_TYPE);
+    if !has_it {
+        headers.insert(header::CONTENT_TYPE, PLAYLIST_TYPE);
+        if compressed {
+            headers.insert(header::CONTENT_ENCODING, GZIP);
+        }
+    }
     let max_age = (playlist.target_duration / 2).as_secs().max(1);
     let cache = HeaderValue::try_from(format!("max-age={max_age}")).unwrap_or(NO_STORE);
     headers.insert(header::CACHE_CONTROL, cache);
     headers.insert(header::ETAG, form.tag.clone());
     headers.insert(header::VARY, ACCEPT_ENCODING);
-    if compressed {
-        headers.insert(header::CONTENT_ENCODING, GZIP);
-    }
     if let Some(came_at) = playlist.came_at {
         headers.insert(header::AGE, came_at.elapsed().as_secs().into());
     }
@@ -249,8 +251,10 @@ pub(super) fn finish(mut answer: Answer, head_only: bool) -> Answer {
     if !head_only {
         return answer;
     }
+    // What a 304 leaves out is not of that length (RFC 9110 8.6).
+    let whole = answer.status() != StatusCode::NOT_MODIFIED;
     let len = http_body::Body::size_hint(answer.body()).exact();
-    if let Some(len) = len {
+    if let Some(len) = len.filter(|_| whole) {
         answer.headers_mut().insert(header::CONTENT_LENGTH, len.into());
     }
     answer.map(|_| Body::empty())

@@ -29,7 +29,7 @@ impl<F: Feed> Site<F> {
         }
         let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         // Whoever has the tag has the media: nothing else was ever called so.
-        if negotiation::has(headers, MEDIA_TAG) {
+        if negotiation::names(headers, MEDIA_TAG) {
             return Ok(not_modified());
         }
         let line = caller.line();

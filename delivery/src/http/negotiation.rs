@@ -16,9 +16,14 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     gzip > 0.0 && gzip >= weight("identity").unwrap_or(0.0)
 }
 
-/// Whether the asker has what `tag` names, by the weak comparison that If-None-Match calls for.
+/// Whether the asker has what `tag` names, which there is: `*` names whatever there is.
 pub(super) fn has(headers: &HeaderMap, tag: &str) -> bool {
-    items(headers, header::IF_NONE_MATCH).any(|item| item == "*" || item.trim_start_matches("W/") == tag)
+    names(headers, tag) || items(headers, header::IF_NONE_MATCH).any(|item| item == "*")
+}
+
+/// Whether the asker names `tag`, by the weak comparison that If-None-Match calls for.
+pub(super) fn names(headers: &HeaderMap, tag: &str) -> bool {
+    items(headers, header::IF_NONE_MATCH).any(|item| item.trim_start_matches("W/") == tag)
 }
 
 /// The items of a list, which may stand in several headers (RFC 9110 5.6.1). Our own tags have no comma in them.

@@ -15,6 +15,8 @@ impl<F: Feed> Witness for Site<F> {
     fn account(&self) -> Account {
         let now = self.clock.now();
         let health = self.feed.health();
+        // Before the count, which has them then.
+        let arrived = self.census.take_arrived();
         let count = self.census.count();
         Account {
             viewers: count.viewers.clone(),
@@ -25,7 +27,7 @@ impl<F: Feed> Witness for Site<F> {
             egress_bytes_total: self.egress.total(),
             upstream_healthy: health.healthy,
             upstream_failures_total: health.failures_total,
-            arrived: self.census.take_arrived(),
+            arrived,
             quiet: self.is_quiet(),
         }
     }

@@ -57,10 +57,7 @@ pub(crate) async fn relay(fleet: &Fleet, not: Option<&ServerStatus>) -> ServerSt
 
 /// What a viewer sees who comes in the second in which a relay becomes ready.
 pub(crate) async fn starts_as_a_relay_becomes_ready(player: Player) -> Summary {
-    let config = "[regions.default]\nmin_relays = 1";
-    let fleet = Fleet::builder().threshold(0).manager_config(config).start().await;
-    let relay = relay(&fleet, None).await;
-    assert!(relay.phase_ms <= JUST_NOW_MS, "the relay has served for {} ms already", relay.phase_ms);
+    let (fleet, relay) = just_ready().await;
     let sightings = Sightings::of(&fleet);
     let playing = player.start(&fleet, WHOLE_STORY);
     let wanted = if player.moves() { host_of(&relay) } else { fleet.subnet.host(1).into() };
@@ -70,6 +67,19 @@ pub(crate) async fn starts_as_a_relay_becomes_ready(player: Player) -> Summary {
     .await;
     stays(&format!("{player}: plays on"), GOES_ON, async || at(&sightings, |host| host == wanted)).await;
     playing.stop().await
+}
+
+/// A fleet whose relay has just become ready: on a busy machine that may be seen too late, and again.
+async fn just_ready() -> (Fleet, ServerStatus) {
+    for _ in 0..3 {
+        let config = "[regions.default]\nmin_relays = 1";
+        let fleet = Fleet::builder().threshold(0).manager_config(config).start().await;
+        let relay = relay(&fleet, None).await;
+        if relay.phase_ms <= JUST_NOW_MS {
+            return (fleet, relay);
+        }
+    }
+    panic!("three times a relay was seen only when it had served for more than {JUST_NOW_MS} ms");
 }
 
 fn at(sightings: &Sightings, wanted: impl Fn(IpAddr) -> bool) -> Result<(), String> {
@@ -138,9 +148,10 @@ impl Story {
     }
 
     /// Lets it play on where it is.
-    async fn goes_on(&self, wanted: impl Fn(IpAddr) -> bool) {
+    async fn goes_on(&mut self, wanted: impl Fn(IpAddr) -> bool) {
         let what = format!("{}: {}: plays on", self.player, self.chapters.last().unwrap().name);
         stays(&what, GOES_ON, async || at(&self.sightings, &wanted)).await;
+        assert_eq!(self.playing.program().ended(), None, "{what}");
     }
 
     async fn drain(&self, relay: &ServerStatus) {

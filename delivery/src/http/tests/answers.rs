@@ -86,6 +86,14 @@ async fn media_that_a_cache_has_is_not_sent_again_and_ranges_go_on_only_of_the_s
     assert!(header(&again, "cache-control").contains("immutable"));
     let other = client.ask(Request::get("/live/v0/1.m4s").header("if-none-match", "\"x\"")).await;
     assert_eq!((other.status().as_u16(), text(&other)), (200, "0123456789"));
+    let none = client.ask(Request::get("/nosuch/v0/1.m4s").header("if-none-match", "*")).await;
+    assert_eq!(none.status().as_u16(), 404, "* names only what there is");
+    let head = client.ask(Request::head("/live/v0/1.m4s").header("if-none-match", &tag)).await;
+    assert_eq!(
+        (head.status().as_u16(), header(&head, "content-length")),
+        (304, ""),
+        "no length but the media's"
+    );
     for (if_range, status) in [(tag.as_str(), 206), ("\"x\"", 200), ("Thu, 26 Nov 2026 00:00:00 GMT", 200)] {
         let part = Request::get("/live/v0/1.m4s").header("range", "bytes=0-0").header("if-range", if_range);
         assert_eq!(client.ask(part).await.status().as_u16(), status, "{if_range}");
