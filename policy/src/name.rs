@@ -1,6 +1,12 @@
 //! Names that travel in URLs, playlists, metrics and messages, each a type of its own so that none is taken for another.
 
-use std::{borrow::Borrow, fmt, net::IpAddr, str::FromStr};
+use std::{
+    borrow::Borrow,
+    fmt,
+    net::IpAddr,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +34,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(std::sync::Arc<str>);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// The name as text.
@@ -105,7 +111,8 @@ impl ServerId {
     /// The id of the primary, and so the BASE-ID of every pathway clone.
     #[must_use]
     pub fn primary() -> Self {
-        Self("primary".into())
+        static PRIMARY: LazyLock<Arc<str>> = LazyLock::new(|| "primary".into());
+        Self(Arc::clone(&PRIMARY))
     }
 
     /// The id of whichever relay runs at `host`: an address keeps its id, because players hold on to both.

@@ -95,6 +95,7 @@ impl Manager {
         let fleet = Fleet::new(settings, clock.now());
         let (controller, handle) = Controller::new(fleet, clock, Arc::clone(&gallery), ordering, queues);
         let viewers = Arc::new(Viewers {
+            placements: metrics::Placements::new(),
             gallery: Arc::clone(&gallery),
             keyring: Arc::clone(&keyring),
             clock,
@@ -117,7 +118,11 @@ impl Manager {
         latch: Latch,
         shutdown: Shutdown,
     ) -> anyhow::Result<()> {
-        let front = Front { viewers: Arc::clone(&self.viewers), router: self.router(config).await? };
+        let front = Arc::new(Front {
+            viewers: Arc::clone(&self.viewers),
+            router: self.router(config).await?,
+            proxies: Proxies::trusted(config.http.trusted_proxies.clone()),
+        });
         let limits = ListenerLimits {
             connections: config.http.max_connections,
             header_timeout: config.http.header_timeout,
@@ -130,9 +135,8 @@ impl Manager {
         if let Some(inviter) = self.inviter(config) {
             tasks.spawn("invitation", inviter.run(self.stop.clone()));
         }
-        let proxies = Arc::new(Proxies::trusted(config.http.trusted_proxies.clone()));
         let opening = Arc::new(setup::opening(&config.http)?);
-        tasks.spawn("port", Listener { socket, front, limits, opening, proxies }.serve(shutdown));
+        tasks.spawn("port", Listener { socket, front, limits, opening }.serve(shutdown));
         tasks.spawn("readiness", follow_readiness(Arc::clone(&self.gallery), latch, self.stop.clone()));
         tasks.spawn("regions", follow_regions(Arc::clone(&self.viewers), self.stop.clone()));
         tasks.spawn("session keys", turn_keys(self.keyring, self.stop.clone()));

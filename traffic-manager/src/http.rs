@@ -9,20 +9,20 @@ mod page;
 mod steer;
 mod watch;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
     body::Body,
-    extract::Request,
+    extract::{ConnectInfo, Request},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
-use policy::placement::Refusal;
+use policy::{placement::Refusal, proxies::Proxies};
 use tonic::Status;
 use tower::ServiceExt as _;
 
@@ -37,6 +37,9 @@ use crate::{
 
 /// How long a browser may remember that it may ask: a day, which browsers shorten as they like.
 const PREFLIGHT_LIFE_S: &str = "86400";
+
+/// Whom a request comes from, as proxies say.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Where players that steer ask.
 const STEER: &str = "/steer";
@@ -73,22 +76,27 @@ pub(crate) fn routes(desk: Desk) -> Router {
 }
 
 /// All that is answered on the port.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Front {
     /// Where viewers ask.
     pub(crate) viewers: Arc<Viewers>,
     /// Every route, those of gRPC too.
     pub(crate) router: Router,
+    /// Those whose word on their clients counts.
+    pub(crate) proxies: Proxies,
 }
 
 impl Front {
-    /// The answer to a request. What every viewer that steers asks again and again goes past the router, which costs as much as
-    /// the answer itself.
-    pub(crate) async fn answer(self, request: http::Request<Incoming>) -> Response {
+    /// The answer to a request of `peer`'s. What every viewer that steers asks again and again goes past the router, and is the same
+    /// wherever he is.
+    pub(crate) async fn answer(&self, mut request: http::Request<Incoming>, peer: SocketAddr) -> Response {
         if request.method() == Method::GET && request.uri().path() == STEER {
             return open(steer::answer(&self.viewers, request.uri()));
         }
-        self.router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})
+        let said = request.headers().get_all(FORWARDED_FOR).iter();
+        let client = self.proxies.client(peer.ip(), said.filter_map(|value| value.to_str().ok()));
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(client, peer.port())));
+        self.router.clone().oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})
     }
 }
 

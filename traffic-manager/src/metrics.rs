@@ -1,7 +1,9 @@
 //! Every metric of the traffic manager, described. Labels are regions, phases and words of policy, never ids of viewers.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
-use policy::{Decision, Fleet, Phase, geography::By, routing::Kind};
+use std::fmt;
+
+use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, gauge};
+use policy::{Decision, Fleet, Phase, geography::By, placement::Reason, routing::Kind};
 
 const REGION_VIEWERS: &str = "spillway_region_viewers";
 const REGION_THRESHOLD: &str = "spillway_region_threshold";
@@ -77,8 +79,29 @@ pub(crate) fn fleet(fleet: &Fleet) {
     }
 }
 
-/// A viewer got an answer.
-pub(crate) fn placed(reason: &'static str) {
+/// Viewers placed, by why: looked up once, for it is counted in every answer.
+pub(crate) struct Placements([Counter; Reason::ALL.len()]);
+
+impl Placements {
+    /// Every reason that there may be, at none.
+    pub(crate) fn new() -> Self {
+        Self(Reason::ALL.map(|reason| counter!(PLACEMENTS, "reason" => reason.as_str())))
+    }
+
+    /// A viewer got a place.
+    pub(crate) fn placed(&self, reason: Reason) {
+        self.0[reason as usize].increment(1);
+    }
+}
+
+impl fmt::Debug for Placements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Placements").finish_non_exhaustive()
+    }
+}
+
+/// A viewer was turned away.
+pub(crate) fn unplaced(reason: &'static str) {
     counter!(PLACEMENTS, "reason" => reason).increment(1);
 }
 

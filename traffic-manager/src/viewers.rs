@@ -47,6 +47,8 @@ pub(crate) struct Viewers {
     pub(crate) pace: Pace,
     /// Regions by address.
     pub(crate) regions: Regions,
+    /// What became of those who asked.
+    pub(crate) placements: metrics::Placements,
     /// Where viewers reach the manager: scheme, host and port.
     pub(crate) public_url: Arc<str>,
     /// Where players that steer ask, without a query: what servers are told too.
@@ -104,8 +106,8 @@ impl Viewers {
         let picture = self.gallery.now();
         let placed = self.place(&picture, wish);
         match &placed {
-            Ok(placed) => metrics::placed(placed.placement.reason.as_str()),
-            Err(unplaced) => metrics::placed(unplaced.as_str()),
+            Ok(placed) => self.placements.placed(placed.placement.reason),
+            Err(unplaced) => metrics::unplaced(unplaced.as_str()),
         }
         placed
     }
@@ -204,7 +206,7 @@ impl Viewers {
         let question = Question { session, current, first };
         let (now, dice) = (self.clock.now(), rand::random());
         let answer = steering::answer(&picture.routing, &question, &self.balancer, &self.pace, now, dice);
-        metrics::placed(answer.reason.as_str());
+        self.placements.placed(answer.reason);
         answer
     }
 
@@ -232,7 +234,7 @@ impl Viewers {
         let picture = self.gallery.now();
         let route = picture.routing.server(&step.server)?;
         let placement = placement_at(route, step.reason);
-        metrics::placed(step.reason.as_str());
+        self.placements.placed(step.reason);
         Some(Placed { placement, ..placed.clone() })
     }
 

@@ -325,3 +325,10 @@ proptest! {
         prop_assert!(left.iter().zip(&moves).all(|(left, moves)| left <= moves), "{:?} of {:?}", left, moves);
     }
 }
+
+#[test]
+fn reasons_can_be_told_apart_by_their_place_among_all() {
+    for (at, reason) in Reason::ALL.into_iter().enumerate() {
+        assert_eq!(reason as usize, at, "{}", reason.as_str());
+    }
+}

@@ -1,16 +1,13 @@
 //! Accepts connections, HTTP/1 and HTTP/2 without TLS on one port, within limits; ends them softly, then hard. Every request is
-//! handed on with the address of its client, who may stand behind proxies.
+//! handed on with the address of the client whose connection it is.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::extract::ConnectInfo;
-use http::HeaderName;
 use hyper::{Request, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use policy::proxies::Proxies;
 use service::Shutdown;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -24,9 +21,6 @@ use super::{
     opening::{Opened, Opening},
 };
 use crate::metrics::{self, Open};
-
-/// Whom a request comes from, as proxies say.
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How long to wait before accepting again when the system refuses, as it does when descriptors are out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -46,12 +40,10 @@ pub(crate) struct ListenerLimits {
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
-    pub(crate) front: Front,
+    pub(crate) front: Arc<Front>,
     pub(crate) limits: ListenerLimits,
     /// How connections must begin.
     pub(crate) opening: Arc<Opening>,
-    /// Those whose word on their clients counts.
-    pub(crate) proxies: Arc<Proxies>,
 }
 
 impl Listener {
@@ -96,8 +88,7 @@ impl Listener {
         peer: SocketAddr,
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (front, proxies) = (self.front.clone(), Arc::clone(&self.proxies));
-        let (opening, limits) = (Arc::clone(&self.opening), self.limits);
+        let (front, opening, limits) = (Arc::clone(&self.front), Arc::clone(&self.opening), self.limits);
         async move {
             let _less_prompt = stream.set_nodelay(true);
             let opened = tokio::select! {
@@ -105,7 +96,7 @@ impl Listener {
                 () = shutdown.soft.cancelled() => None,
             };
             if let Some(Opened { client, stream }) = opened {
-                Connection { client, front, limits, proxies }.serve(stream, shutdown).await;
+                Connection { client, front, limits }.serve(stream, shutdown).await;
             }
         }
     }
@@ -114,20 +105,16 @@ impl Listener {
 struct Connection {
     /// Whose it is, as far as is known without its requests.
     client: SocketAddr,
-    front: Front,
+    front: Arc<Front>,
     limits: ListenerLimits,
-    proxies: Arc<Proxies>,
 }
 
 impl Connection {
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shutdown: Shutdown) {
-        let (peer, front, proxies) = (self.client, self.front, self.proxies);
-        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            let said = request.headers().get_all(FORWARDED_FOR).iter();
-            let client = proxies.client(peer.ip(), said.filter_map(|value| value.to_str().ok()));
-            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(client, peer.port())));
-            let front = front.clone();
-            async move { Ok::<_, Infallible>(front.answer(request).await) }
+        let (peer, front) = (self.client, self.front);
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let front = Arc::clone(&front);
+            async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
         });
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.header_timeout);
