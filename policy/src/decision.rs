@@ -309,7 +309,19 @@ impl Reason {
             }
             Self::SlotsRest => "slots where a relay died rest until players have forgotten it",
             Self::Backoff => "launches failed: the next try waits",
-            _ => "",
+            Self::OverThreshold { .. }
+            | Self::BelowThreshold { .. }
+            | Self::FewerWanted { .. }
+            | Self::Minimum(_)
+            | Self::Deadline { .. }
+            | Self::NotBack(_)
+            | Self::Silent(_)
+            | Self::LaunchTimeout(_)
+            | Self::NeverReady(_)
+            | Self::LaunchFailed(_)
+            | Self::Blind { .. }
+            | Self::RegionFull(_)
+            | Self::BudgetSpent(_) => "",
         }
     }
 }

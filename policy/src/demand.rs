@@ -2,9 +2,9 @@
 //! after it has stayed below for long enough.
 //!
 //! What servers count is not exact while viewers move: who moves may be counted twice for a moment, and a server that is
-//! suspected or has died may have lost its viewers to others. So demand is a range. A region is entered only if even the lower end is
-//! above the threshold, and left only if even the upper end is below. At a threshold of 0 one viewer is over it, and
-//! nobody is below it.
+//! suspected or has died may have lost its viewers to others. So demand is a range. A region is entered only if even the
+//! lower end is above the threshold, and left only if even the upper end is below. At a threshold of 0 one viewer is over
+//! it, and nobody is below it.
 
 use std::time::Duration;
 

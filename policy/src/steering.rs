@@ -35,7 +35,8 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// 10 s: a player moves within two segments or so. 20,000 answers a second are about a core (BENCHMARKS.md).
+    /// 10 s: a player moves within two segments or so. 20,000 answers a second are less than half a core
+    /// (BENCHMARKS.md).
     fn default() -> Self {
         Self {
             ttl: Duration::from_secs(10),

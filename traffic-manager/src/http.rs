@@ -91,7 +91,7 @@ impl Front {
     /// wherever he is.
     pub(crate) async fn answer(&self, mut request: http::Request<Incoming>, peer: SocketAddr) -> Response {
         if request.method() == Method::GET && request.uri().path() == STEER {
-            return open(steer::answer(&self.viewers, request.uri()));
+            return fresh(open(steer::answer(&self.viewers, request.uri())));
         }
         let said = request.headers().get_all(FORWARDED_FOR).iter();
         let client = self.proxies.client(peer.ip(), said.filter_map(|value| value.to_str().ok()));
@@ -116,11 +116,10 @@ pub(crate) async fn unknown(request: Request) -> Response {
 /// Answers preflights, lets every page read every answer, and no cache keep one that does not say that it may.
 async fn open_and_fresh(request: Request, next: Next) -> Response {
     if request.method() != Method::OPTIONS {
-        return open(next.run(request).await);
+        return fresh(open(next.run(request).await));
     }
     let mut response = open(StatusCode::NO_CONTENT.into_response());
     let headers = response.headers_mut();
-    headers.remove(header::CACHE_CONTROL);
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
     set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
     set(header::ACCESS_CONTROL_ALLOW_HEADERS, "*");
@@ -128,11 +127,17 @@ async fn open_and_fresh(request: Request, next: Next) -> Response {
     response
 }
 
-/// An answer that every page may read, and that no cache keeps unless it says that it may.
+/// An answer that every page may read.
 fn open(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+    response
+}
+
+/// An answer that no cache keeps unless it says that it may.
+fn fresh(mut response: Response) -> Response {
+    let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -28,7 +28,7 @@ pub(super) enum Coming {
     New,
     /// Sent by the primary's 307, in the midst of playing: nothing more. Players that redirect are always given the primary's URLs.
     Sent,
-    /// After it went elsewhere: a second reload, of whatever rendition. A lone one may have been on its way while its player moved.
+    /// After it went elsewhere: a later reload, of whatever rendition. A lone one may have been on its way while its player moved.
     Back,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Record {
     last: AtomicU64,
     target_ms: AtomicU64,
     life_ms: AtomicU64,
-    /// It has reloaded the rendition that it began with, or needs not to.
+    /// It has reloaded the rendition that it began with.
     confirmed: AtomicBool,
     /// It has reloaded any rendition a second time, not at once.
     reloaded: AtomicBool,
@@ -67,7 +67,7 @@ impl Record {
             last: AtomicU64::new(now.as_millis()),
             target_ms: AtomicU64::new(millis(reload.target_duration)),
             life_ms: AtomicU64::new(millis(reload.life)),
-            confirmed: AtomicBool::new(coming == Coming::Sent),
+            confirmed: AtomicBool::new(false),
             reloaded: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             lines: AtomicU32::new(0),
@@ -103,9 +103,11 @@ impl Record {
     /// Whether it is a viewer rather than a probe.
     pub(super) fn is_viewer(&self, now: Time) -> bool {
         let target = Duration::from_millis(self.target_ms.load(Relaxed));
-        let has_stayed = || now.since(self.first) >= target;
-        let is_no_latecomer = || self.coming != Coming::Back || self.reloaded.load(Relaxed);
-        self.confirmed.load(Relaxed) || (has_stayed() && is_no_latecomer())
+        match self.coming {
+            Coming::Sent => true,
+            Coming::New => self.confirmed.load(Relaxed) || now.since(self.first) >= target,
+            Coming::Back => self.reloaded.load(Relaxed),
+        }
     }
 
     /// Lets it count; true if it did not before.
