@@ -55,7 +55,7 @@ pub struct Settings {
     /// How long a suspected server may stay silent until it is lost. 5 s.
     pub grace: Duration,
     /// How long a relay whose stream ended may take to attach again before its viewers are told to leave and another takes its
-    /// place. 1.5 s: a server tries again after 0.25 s and 0.75 s, so a connection that only broke is back, while players
+    /// place. 1.5 s: a server tries again two or three times in it, so a connection that only broke is back, while players
     /// hear of a relay that died within 2 s.
     pub reattach: Duration,
     /// For how long the manager holds still when most of the fleet went silent at once. 30 s: longer than a network
@@ -278,6 +278,7 @@ impl Settings {
             ("exit_timeout", self.exit_timeout),
             ("report_interval", self.report_interval),
             ("grace", self.grace),
+            ("reattach", self.reattach),
             ("drain_deadline", self.drain_deadline),
         ];
         if let Some((name, _)) = durations.into_iter().find(|(_, value)| value.as_millis() == 0) {

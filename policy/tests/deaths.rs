@@ -137,3 +137,38 @@ fn a_connection_that_ends_after_a_long_silence_is_no_sign_of_death() {
     story.seconds(1, &[(P, Phase::Serving, 3)]);
     assert_eq!(story.phase(A), Some(Phase::Lost));
 }
+
+#[test]
+fn when_what_stands_between_starts_again_no_relay_is_taken_for_dead() {
+    let mut story = Story::settled(settings());
+    let relays = [A, B, "127.0.0.4"];
+    for relay in relays {
+        story.attach(Hello { launched: true, ..hello(relay, Phase::Serving) });
+    }
+    story.seconds(1, &relays.map(|relay| (relay, Phase::Serving, 4)));
+    for relay in relays {
+        story.observe(Observation::Disconnected { server: id(relay), attachment: 1 }).unwrap();
+    }
+    story.seconds(3, &[(P, Phase::Serving, 3)]);
+    assert!(relays.iter().all(|relay| story.fleet.routing().server(&id(relay)).is_some()));
+    story.seconds(3, &[(P, Phase::Serving, 3)]);
+    assert!(relays.iter().all(|relay| story.phase(relay) == Some(Phase::Lost)), "but not for ever");
+}
+
+#[test]
+fn the_viewers_of_a_relay_that_leaves_or_starts_again_are_adrift_too() {
+    for observation in [
+        Observation::Goodbye { server: id(A), attachment: 1 },
+        Observation::Attached(Hello { attachment: 2, incarnation: 2, ..hello(A, Phase::Serving) }),
+    ] {
+        let mut story = Story::settled(settings());
+        story.attach(hello(A, Phase::Serving));
+        story.seconds(2, &[(P, Phase::Serving, 3), (A, Phase::Serving, 4)]);
+        if matches!(observation, Observation::Attached(_)) {
+            story.observe(Observation::Disconnected { server: id(A), attachment: 1 }).unwrap();
+        }
+        story.observe(observation).unwrap();
+        assert_eq!(story.fleet.server(&id(A)).unwrap().viewers.total(), 0);
+        assert_eq!(demanded(&story), 7);
+    }
+}

@@ -1,14 +1,18 @@
-//! Viewers whose server has died: they still watch, out of their buffers, and no server counts them until their players have gone
+//! Viewers whose server has died or left: they still watch, out of their buffers, and no server counts them until their players have gone
 //! elsewhere. Were they forgotten with their server, a region would seem to empty in the very second in which it needs help.
 //!
 //! Their region demands them until as many have begun to count elsewhere, or until whoever of them went on at the last moment would
-//! have: a session lives for 2.5 target durations without a sign, and counts one target duration after it is back. Only how many they are is known, so in that time whoever begins to count in the region is taken for one of
-//! them. Viewers of class `redirects` are not among them: those are in the primary's book of whom it sent where.
+//! have: a session lives for 2.5 target durations without a sign, counts one target duration after it is back, and is reported
+//! then. Only how many they are is known, so in that time whoever begins to count in the region is taken for one of them.
+//! Viewers of class `redirects` are not among them: those are in the primary's book of whom it sent where.
 
 use std::time::Duration;
 
 use super::{Fleet, Server, Viewers};
 use crate::{Class, Region, ServerId, Settings, Time};
+
+/// The least time for which servers keep a session without a sign, where their config leaves it as it is.
+const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 
 /// Viewers of one region that are adrift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,7 +47,7 @@ impl Adrift {
 }
 
 impl Fleet {
-    /// A server is taken for dead, or is known to be: its viewers are counted there no more.
+    /// A server has left, is taken for dead, or was started again: its viewers are counted there no more.
     pub(super) fn set_adrift(&mut self, id: &ServerId) {
         let now = self.now;
         let Some(server) = self.servers.get_mut(id) else { return };
@@ -80,7 +84,7 @@ impl Server {
     /// How long a viewer of its may be counted by nobody and yet go on.
     fn longest_absence(&self, settings: &Settings) -> Duration {
         let target = self.target_duration();
-        (target * 5 / 2).max(settings.grace) + target + settings.report_interval
+        (target * 5 / 2).max(SHORTEST_LIFE) + target + settings.report_interval
     }
 
     /// Since when it may have been dead.

@@ -23,6 +23,9 @@ impl Fleet {
         if !relay {
             self.close_misfits(&hello.base_url);
         }
+        if self.servers.get(&id).is_some_and(|known| known.restarts(&hello)) {
+            self.set_adrift(&id);
+        }
         match self.servers.get_mut(&id) {
             Some(server) => {
                 server.greet(hello, now);

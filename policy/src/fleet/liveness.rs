@@ -6,7 +6,8 @@
 //! vacated   a suspected relay whose stream broke off while it was heard, as when a process dies, and that is not back within
 //!           the reattach allowance: its viewers are told to leave, another may come. One that only went silent may be cut
 //!           off from the manager alone: it stays its viewers' place until it is lost. And while the primary is not heard
-//!           either, the manager may be the one cut off: nobody is told anything
+//!           either, the manager may be the one cut off: nobody is told anything. Nor where the streams of most relays broke
+//!           in one moment, as they do when what stands between starts again
 //! lost      silent for the grace after that: its viewers are counted no more, its slot rests
 //! blind     three or more servers and most of them silent since the same moment, none having closed: nobody is
 //!           suspected, nothing is launched or drained, until most are heard again or the freeze is over
@@ -80,10 +81,10 @@ impl Fleet {
         }
     }
 
-    /// Whether all were last heard within the same two report intervals.
-    fn within_a_moment(&self, heard: &[Time]) -> bool {
+    /// Whether all of it was within the same two report intervals.
+    fn within_a_moment(&self, times: &[Time]) -> bool {
         let moment = self.settings.report_interval * 2;
-        heard.iter().min().zip(heard.iter().max()).is_some_and(|(first, last)| last.since(*first) <= moment)
+        times.iter().min().zip(times.iter().max()).is_some_and(|(first, last)| last.since(*first) <= moment)
     }
 
     fn suspect(&mut self) {
@@ -101,6 +102,9 @@ impl Fleet {
         if !self.primary().is_some_and(super::Server::is_heard) {
             return;
         }
+        if self.most_broke_at_once() {
+            return;
+        }
         let (now, allowance) = (self.now, self.settings.reattach);
         let dead = |server: &super::Server| {
             server.kind == Kind::Relay
@@ -114,6 +118,18 @@ impl Fleet {
             }
             self.decide_about(&id, Action::Vacate, Reason::NotBack(allowance));
         }
+    }
+
+    /// Whether the streams of most relays, three or more, broke in one moment and are still away.
+    fn most_broke_at_once(&self) -> bool {
+        let relays =
+            self.servers.values().filter(|server| server.kind == Kind::Relay && server.is_attached());
+        let (mut all, mut broken) = (0, Vec::new());
+        for relay in relays {
+            all += 1;
+            broken.extend(relay.broken_off);
+        }
+        broken.len() >= FEWEST_TO_BE_BLIND && broken.len() * 2 > all && self.within_a_moment(&broken)
     }
 
     fn lose(&mut self) {

@@ -61,11 +61,11 @@ impl Fleet {
         }
     }
 
-    /// A server has left: its viewers are counted no more.
+    /// A server has left.
     pub(super) fn depart(&mut self, id: &ServerId, reason: Reason) {
         let now = self.now;
+        self.set_adrift(id);
         let Some(server) = self.servers.get_mut(id) else { return };
-        server.viewers.clear();
         server.redirected.clear();
         server.target.clear();
         server.drain = None;

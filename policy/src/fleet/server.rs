@@ -165,10 +165,14 @@ impl Server {
         server
     }
 
+    /// Whether it attaches as another process than before.
+    pub(crate) fn restarts(&self, hello: &Hello) -> bool {
+        self.attachment.is_none_or(|old| old.incarnation != hello.incarnation)
+    }
+
     /// Takes in what it says as it attaches, without a change of phase.
     pub(crate) fn greet(&mut self, hello: Hello, now: Time) {
-        let restarted = self.attachment.is_none_or(|old| old.incarnation != hello.incarnation);
-        if restarted {
+        if self.restarts(&hello) {
             self.viewers.clear();
             self.redirected.clear();
             (self.totals, self.egress) = (None, None);
