@@ -9,7 +9,7 @@
 //!
 //! Reading the file, and keeping the last good map when a new one is wrong, is left to the programs.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
@@ -55,8 +55,16 @@ pub enum InvalidLine {
     /// The second word is no region.
     #[error(transparent)]
     Region(#[from] InvalidName),
-    /// An earlier line has the network in another region.
-    #[error("{network} stands in {earlier} on an earlier line")]
+    /// The config has no such region.
+    #[error("{network} is to be in region {region}: add [regions.{region}] to the config")]
+    UnknownRegion {
+        /// The network.
+        network: IpNet,
+        /// The region.
+        region: Region,
+    },
+    /// What was read before has the network in another region.
+    #[error("{network} stands in {earlier} already")]
     Twice {
         /// The network.
         network: IpNet,
@@ -87,17 +95,29 @@ impl RegionMap {
         self.networks.is_empty()
     }
 
-    /// Every region that is named.
-    pub fn regions(&self) -> impl Iterator<Item = &Region> {
-        self.networks.values()
+    /// Adds the networks of a text, whose regions must be `known`.
+    ///
+    /// # Errors
+    /// When a line is wrong: the map then has those before it.
+    pub fn read(&mut self, text: &str, known: &BTreeSet<Region>) -> Result<(), InvalidRegionMap> {
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if !line.is_empty() {
+                self.add(line, known).map_err(|problem| InvalidRegionMap { line: number, problem })?;
+            }
+        }
+        Ok(())
     }
 
-    fn add(&mut self, line: &str) -> Result<(), InvalidLine> {
+    fn add(&mut self, line: &str, known: &BTreeSet<Region>) -> Result<(), InvalidLine> {
         let mut words = line.split_whitespace();
         let (Some(network), Some(region), None) = (words.next(), words.next(), words.next()) else {
             return Err(InvalidLine::Form);
         };
         let (network, region) = (network_of(network)?, region.parse::<Region>()?);
+        if !known.contains(&region) {
+            return Err(InvalidLine::UnknownRegion { network, region });
+        }
         if self.networks.len() >= MAX_NETWORKS {
             return Err(InvalidLine::TooMany);
         }
@@ -112,21 +132,6 @@ fn network_of(text: &str) -> Result<IpNet, InvalidLine> {
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let given: IpNet = network.map_err(|_| InvalidLine::Network(text.chars().take(64).collect()))?;
     if given.trunc() == given { Ok(given) } else { Err(InvalidLine::Bits { given, meant: given.trunc() }) }
-}
-
-impl FromStr for RegionMap {
-    type Err = InvalidRegionMap;
-
-    fn from_str(text: &str) -> Result<Self, InvalidRegionMap> {
-        let mut map = Self::default();
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            if !line.is_empty() {
-                map.add(line).map_err(|problem| InvalidRegionMap { line: number, problem })?;
-            }
-        }
-        Ok(map)
-    }
 }
 
 #[cfg(test)]
@@ -145,8 +150,16 @@ mod tests {
 2001:db8:1::/48  asia
 ";
 
+    /// A map that knows all regions that are written as the second word of a line, but for Mars.
+    fn read(text: &str) -> Result<RegionMap, InvalidRegionMap> {
+        let regions = text.lines().filter_map(|line| line.split_whitespace().nth(1)?.parse().ok());
+        let known = regions.filter(|region: &Region| region.as_str() != "mars").collect();
+        let mut map = RegionMap::default();
+        map.read(text, &known).map(|()| map)
+    }
+
     fn found(map: &str, address: &str) -> Option<String> {
-        let map: RegionMap = map.parse().unwrap();
+        let map = read(map).unwrap();
         map.find(address.parse().unwrap()).map(ToString::to_string)
     }
 
@@ -176,8 +189,9 @@ mod tests {
             ("10.0.0.1/8 eu", 1, "did you mean 10.0.0.0/8?"),
             ("10.0.0.0/8 e/u", 1, "region \"e/u\" is not a name"),
             ("10.0.0.0/8 eu\n10.0.0.0/8 asia", 2, "stands in eu"),
+            ("10.0.0.0/8 eu\n11.0.0.0/8 mars", 2, "add [regions.mars]"),
         ] {
-            let error = map.parse::<RegionMap>().unwrap_err();
+            let error = read(map).unwrap_err();
             assert_eq!(error.line, line, "{map}");
             assert!(error.to_string().contains(says), "{error}");
         }
@@ -185,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_same_line_twice_does_no_harm() {
-        assert_eq!("10.0.0.0/8 eu\n10.0.0.0/8 eu".parse::<RegionMap>().unwrap().len(), 1);
+        assert_eq!(read("10.0.0.0/8 eu\n10.0.0.0/8 eu").unwrap().len(), 1);
     }
 
     proptest! {

@@ -66,17 +66,15 @@ impl Networks {
 
     /// The text of what is wrong names the file and the line.
     fn read(&self) -> Result<RegionMap, String> {
-        let mut text = String::new();
+        let mut map = RegionMap::default();
+        // The config's first: where the file says otherwise, it is the file that has a line to name.
+        map.read(&self.fixed, &self.known)
+            .map_err(|error| format!("region_map.networks: {}", error.problem))?;
         if let Some(file) = &self.file {
             let shown = file.path().display();
-            text = fs::read_to_string(file.path())
+            let text = fs::read_to_string(file.path())
                 .map_err(|error| format!("cannot read the region map {shown}: {error}"))?;
-            text.parse::<RegionMap>().map_err(|error| format!("{shown}: {error}"))?;
-        }
-        let map: RegionMap =
-            format!("{text}\n{}", self.fixed).parse().map_err(|error| format!("region_map: {error}"))?;
-        if let Some(region) = map.regions().find(|region| !self.known.contains(*region)) {
-            return Err(format!("region_map names region {region}: add [regions.{region}] to the config"));
+            map.read(&text, &self.known).map_err(|error| format!("{shown}: {error}"))?;
         }
         Ok(map)
     }

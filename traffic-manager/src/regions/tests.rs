@@ -80,6 +80,7 @@ fn a_map_that_is_wrong_at_the_start_is_refused_with_its_line() {
     assert!(refused(&config).contains("cannot read the region map"), "{}", refused(&config));
     for (text, words) in [
         ("203.0.113.0/24 eu\n203.0.113.1/24 eu\n", "line 2"),
+        ("# Mars\n203.0.113.0/24 mars\n", "line 2"),
         ("203.0.113.0/24 mars\n", "add [regions.mars]"),
     ] {
         fs::write(&file, text).unwrap();
