@@ -106,6 +106,7 @@ impl Desk {
         }
         if self.full {
             self.refused.fetch_add(1, Ordering::Relaxed);
+            super::was_asked();
             let mut status = Status::resource_exhausted("there is no room for another viewer of live");
             status.metadata_mut().insert("retry-after-ms", "1500".parse().unwrap());
             return Err(status);
@@ -149,6 +150,7 @@ impl Viewers for Desk {
             return Err(Status::invalid_argument("the token is signed with a key that is not valid now"));
         }
         self.asked.lock().unwrap().push(request.clone());
+        super::was_asked();
         let choices = WatchStream::new(self.preferred.subscribe());
         let placements: Vec<Placement> =
             (0..self.servers.len()).map(|at| self.place(at, &request.avoid, &request.region)).collect();

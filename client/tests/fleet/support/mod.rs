@@ -7,6 +7,7 @@ pub(crate) mod origin;
 use std::{
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -75,12 +76,30 @@ impl Ran {
     }
 }
 
-/// Waits until a condition holds.
+/// How much was asked of all servers and managers here, and who waits for more.
+static ASKED: (Mutex<u64>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// Something was asked: whoever waits looks again.
+pub(crate) fn was_asked() {
+    let (asked, bell) = &ASKED;
+    *asked.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    bell.notify_all();
+}
+
+/// Waits until a condition holds, which may change whenever somebody asks for something: a client that plays always does.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
-        std::thread::sleep(Duration::from_millis(20));
+    let (asked, bell) = &ASKED;
+    loop {
+        let before = *asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if condition() {
+            return;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let guard = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = bell.wait_timeout_while(guard, left, |now| *now == before);
+        let timed_out = waited.unwrap_or_else(PoisonError::into_inner).1.timed_out();
+        assert!(!timed_out, "{what}: not within {DEADLINE:?}");
     }
 }
 

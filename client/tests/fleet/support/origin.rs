@@ -158,6 +158,7 @@ async fn resource(
     Query(Token { s }): Query<Token>,
 ) -> Response {
     site.requests.fetch_add(1, Ordering::Relaxed);
+    super::was_asked();
     let newest = site.stream.newest();
     let oldest = newest + 1 - WINDOW;
     if file == "live.m3u8" {
