@@ -15,7 +15,7 @@ use crate::Time;
 pub struct Demand {
     /// Seen by servers that are heard, less those that may be in two counts.
     pub low: u32,
-    /// Seen by servers that are heard or suspected, or by one that has just died and by none since.
+    /// Seen by servers that are heard or suspected, or adrift since their server went.
     pub high: u32,
 }
 

@@ -83,11 +83,49 @@ fn the_viewers_of_a_relay_that_died_count_until_they_are_seen_elsewhere() {
     let mut story = broken_off(settings());
     story.observe(Observation::Exited { server: id(A) }).unwrap();
     assert_eq!((story.phase(A), demanded(&story)), (Some(Phase::Lost), 7));
-    let reports = [(1, 3, 7), (2, 5, 7), (3, 7, 7), (4, 6, 6)];
+    let reports = [(1, 3, 7), (2, 5, 7), (3, 7, 7), (4, 9, 9)];
     for (second, at_primary, all) in reports {
         story.seconds(1, &[(P, Phase::Serving, at_primary)]);
         assert_eq!(demanded(&story), all, "after {second} s");
     }
+}
+
+#[test]
+fn who_is_seen_elsewhere_before_the_relay_is_taken_for_dead_counts_once() {
+    let mut story = broken_off(settings());
+    assert_eq!(demanded(&story), 7);
+    report(&mut story, P, 1, Class::Steers, 7);
+    assert_eq!(demanded(&story), 7, "while it may come back");
+    story.seconds(2, &[(P, Phase::Serving, 7)]);
+    assert!(story.fleet.routing().server(&id(A)).is_none());
+    assert_eq!(demanded(&story), 7, "when it is taken for dead");
+}
+
+#[test]
+fn who_moves_between_servers_that_live_is_not_taken_for_one_of_a_dead_relay() {
+    let mut story = broken_off(settings());
+    story.attach(hello(B, Phase::Serving));
+    story.seconds(1, &[(P, Phase::Serving, 3), (B, Phase::Serving, 2)]);
+    story.seconds(1, &[(P, Phase::Serving, 1), (B, Phase::Serving, 2)]);
+    assert_eq!(demanded(&story), 7);
+    story.seconds(1, &[(P, Phase::Serving, 1), (B, Phase::Serving, 6)]);
+    assert_eq!(demanded(&story), 7, "and all are found at last");
+}
+
+#[test]
+fn a_second_death_does_not_prolong_the_first() {
+    let mut story = broken_off(settings());
+    story.attach(hello(B, Phase::Serving));
+    story.seconds(3, &[(P, Phase::Serving, 3), (B, Phase::Serving, 2)]);
+    story.observe(Observation::Disconnected { server: id(B), attachment: 1 }).unwrap();
+    assert_eq!(demanded(&story), 7, "two of the first are taken for those at the second");
+    report(&mut story, P, 1, Class::Steers, 3);
+    story.seconds(4, &[(P, Phase::Serving, 3)]);
+    assert_eq!(demanded(&story), 7);
+    story.seconds(1, &[(P, Phase::Serving, 3)]);
+    assert_eq!(demanded(&story), 5, "the first are given up");
+    story.seconds(3, &[(P, Phase::Serving, 3)]);
+    assert_eq!(demanded(&story), 3);
 }
 
 #[test]

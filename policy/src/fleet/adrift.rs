@@ -1,12 +1,13 @@
 //! Viewers whose server has died or left: they still watch, out of their buffers, and no server counts them until their players have gone
 //! elsewhere. Were they forgotten with their server, a region would seem to empty in the very second in which it needs help.
 //!
-//! Their region demands them until as many have begun to count elsewhere, or until whoever of them went on at the last moment would
-//! have: a session lives for 2.5 target durations without a sign, counts one target duration after it is back, and is reported
-//! then. Only how many they are is known, so in that time whoever begins to count in the region is taken for one of them.
-//! Viewers of class `redirects` are not among them: those are in the primary's book of whom it sent where.
+//! Their region demands them from the moment in which their server's stream broke until as many more count elsewhere, or until whoever
+//! of them went on at the last moment would have: a session lives for 2.5 target durations without a sign, counts one target
+//! duration after it is back, and is reported then. Only how many they are is known, so in that time by how many the region has
+//! grown is taken for so many of them. Who moves between two servers that live makes it no larger for longer than they are in
+//! both counts. Viewers of class `redirects` are not among them: those are in the primary's book of whom it sent where.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{Fleet, Server, Viewers};
 use crate::{Class, Region, ServerId, Settings, Time};
@@ -15,67 +16,146 @@ use crate::{Class, Region, ServerId, Settings, Time};
 const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 
 /// Viewers of one region that are adrift.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Adrift {
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Adrift {
+    /// The oldest first: who is found is taken for one of those.
+    losses: VecDeque<Loss>,
+    /// Viewers that were counted elsewhere when nobody was found yet. Below 0 where some were found and lost again.
+    before: i64,
+}
+
+/// Those of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Loss {
+    server: ServerId,
     viewers: u32,
-    until: Time,
+    /// When they are given up; not while their server may still come back with all of them.
+    until: Option<Time>,
 }
 
 impl Adrift {
-    /// How many they are now.
-    #[must_use]
-    pub fn viewers(&self, now: Time) -> u32 {
-        if now < self.until { self.viewers } else { 0 }
+    /// Whether there are any to be found or given up.
+    fn is_empty(&self) -> bool {
+        self.losses.is_empty()
     }
 
-    /// When they are given up; none where there are none.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Time> {
-        (self.viewers > 0).then_some(self.until)
+    /// How many are to be found, where `counted` are counted now.
+    fn viewers(&self, counted: u32) -> u32 {
+        let lost: u32 = self.losses.iter().map(|loss| loss.viewers).fold(0, u32::saturating_add);
+        lost - self.found(counted).min(lost)
     }
 
-    fn add(&mut self, viewers: u32, until: Time, now: Time) {
-        if viewers > 0 && until > now {
-            let viewers = self.viewers(now).saturating_add(viewers);
-            *self = Self { viewers, until: self.until.max(until) };
+    /// By how many the region has grown since the first was lost.
+    fn found(&self, counted: u32) -> u32 {
+        u32::try_from((i64::from(counted) - self.before).max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// `viewers` of `server` are counted there no more; `counted` are, elsewhere.
+    fn lose(&mut self, server: &ServerId, viewers: u32, counted: u32) {
+        if self.is_empty() {
+            self.before = i64::from(counted);
+        } else {
+            self.before -= i64::from(viewers);
+        }
+        if viewers > 0 {
+            self.losses.push_back(Loss { server: server.clone(), viewers, until: None });
         }
     }
 
-    fn found(&mut self, viewers: u32) {
-        self.viewers = self.viewers.saturating_sub(viewers);
+    /// A server whose stream had broken is back, and counts its viewers as before.
+    fn restore(&mut self, server: &ServerId) {
+        if let Some(at) = self.losses.iter().position(|loss| loss.is_open(server)) {
+            self.before += self.losses.remove(at).map_or(0, |loss| i64::from(loss.viewers));
+        }
+    }
+
+    /// A server does not come back with its viewers: they are given up at `until`.
+    fn close(&mut self, server: &ServerId, until: Time) {
+        for loss in self.losses.iter_mut().filter(|loss| loss.is_open(server)) {
+            loss.until = Some(until);
+        }
+    }
+
+    /// Gives up who could not come back any more. Who was found among them is no other's find.
+    fn give_up(&mut self, counted: u32, now: Time) {
+        let mut found = self.found(counted);
+        self.losses.retain(|loss| {
+            let part = loss.viewers.min(found);
+            found -= part;
+            let keep = loss.until.is_none_or(|until| now < until);
+            if !keep {
+                self.before += i64::from(part);
+            }
+            keep
+        });
+    }
+}
+
+impl Loss {
+    fn is_open(&self, server: &ServerId) -> bool {
+        self.server == *server && self.until.is_none()
     }
 }
 
 impl Fleet {
+    /// A server's stream has broken: its viewers may already be on their way elsewhere.
+    pub(super) fn cast_adrift(&mut self, id: &ServerId) {
+        let Some(server) = self.servers.get(id) else { return };
+        for (region, state) in &mut self.regions {
+            let counted = counted(self.servers.values().filter(|other| other.id != *id), region);
+            state.adrift.lose(id, server.viewers.going_by_themselves(region), counted);
+        }
+    }
+
+    /// A server whose stream had broken goes on as the same process.
+    pub(super) fn take_back(&mut self, id: &ServerId) {
+        for state in self.regions.values_mut() {
+            state.adrift.restore(id);
+        }
+    }
+
     /// A server has left, is taken for dead, or was started again: its viewers are counted there no more.
     pub(super) fn set_adrift(&mut self, id: &ServerId) {
+        if self.servers.get(id).is_some_and(|server| server.broken_off.is_none()) {
+            self.cast_adrift(id);
+        }
         let now = self.now;
         let Some(server) = self.servers.get_mut(id) else { return };
         let until = server.unheard_since(now) + server.longest_absence(&self.settings);
-        let viewers = std::mem::take(&mut server.viewers);
-        for (region, state) in &mut self.regions {
-            state.adrift.add(viewers.going_by_themselves(region), until, now);
+        server.viewers.clear();
+        for state in self.regions.values_mut() {
+            state.adrift.close(id, until);
         }
     }
 
-    /// A server counts other viewers than `before`: where it has more, they were adrift.
-    pub(super) fn find_adrift(&mut self, id: &ServerId, before: &Viewers) {
-        let Some(server) = self.servers.get(id) else { return };
-        for (region, state) in &mut self.regions {
-            let (now, before) =
-                (server.viewers.going_by_themselves(region), before.going_by_themselves(region));
-            state.adrift.found(now.saturating_sub(before));
+    /// Gives up viewers who could not come back any more.
+    pub(super) fn follow_adrift(&mut self) {
+        for (region, state) in self.regions.iter_mut().filter(|(_, state)| !state.adrift.is_empty()) {
+            state.adrift.give_up(counted(self.servers.values(), region), self.now);
         }
+    }
+
+    /// Viewers of a region that are adrift.
+    pub(super) fn adrift_of(&self, region: &Region) -> u32 {
+        let adrift = self.regions.get(region).map(|state| &state.adrift).filter(|adrift| !adrift.is_empty());
+        adrift.map_or(0, |adrift| adrift.viewers(counted(self.servers.values(), region)))
     }
 
     pub(super) fn adrift_deadlines(&self) -> impl Iterator<Item = Time> {
-        self.regions.values().filter_map(|state| state.adrift.deadline())
+        self.regions.values().flat_map(|state| state.adrift.losses.iter().filter_map(|loss| loss.until))
     }
+}
+
+/// Viewers of a region on servers whose stream has not broken, of those that go elsewhere by themselves.
+fn counted<'a>(servers: impl Iterator<Item = &'a Server>, region: &Region) -> u32 {
+    let count = |server: &Server| server.viewers.going_by_themselves(region);
+    let there = servers.filter(|server| server.is_attached() && server.broken_off.is_none());
+    there.map(count).fold(0, u32::saturating_add)
 }
 
 impl Viewers {
     /// Viewers of one region that go elsewhere by themselves where their server has died.
-    fn going_by_themselves(&self, region: &Region) -> u32 {
+    pub(super) fn going_by_themselves(&self, region: &Region) -> u32 {
         self.of(region) - self.of_class(region, Class::Redirects)
     }
 }

@@ -23,8 +23,10 @@ impl Fleet {
         if !relay {
             self.close_misfits(&hello.base_url);
         }
-        if self.servers.get(&id).is_some_and(|known| known.restarts(&hello)) {
-            self.set_adrift(&id);
+        match self.servers.get(&id).map(|known| known.restarts(&hello)) {
+            Some(true) => self.set_adrift(&id),
+            Some(false) => self.take_back(&id),
+            None => {}
         }
         match self.servers.get_mut(&id) {
             Some(server) => {

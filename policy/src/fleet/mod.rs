@@ -40,7 +40,6 @@ use std::{
     sync::Arc,
 };
 
-pub use adrift::Adrift;
 pub use command::{Command, LaunchSpec};
 pub use directive::{Content, Directive};
 pub use observation::{Count, Hello, Inventory, Observation, Offer, Report, StreamState};

@@ -1,6 +1,6 @@
 //! One region: what it demands, and how many relays that makes.
 
-use super::Adrift;
+use super::adrift::Adrift;
 use crate::{
     Time,
     decision::{Counted, Reason},
@@ -23,7 +23,7 @@ pub struct RegionState {
     pub needed: u32,
     /// What was last said of being starved, since the region is over.
     pub(crate) complaint: Option<Reason>,
-    /// Viewers whose server has died and who count nowhere yet.
+    /// Viewers whose server's stream has broken, or that is gone, and who count nowhere yet.
     pub(crate) adrift: Adrift,
     pub(crate) passed: Threshold,
     pub(crate) wanted: Wanted,

@@ -12,6 +12,7 @@ use crate::{
 impl Fleet {
     /// Adds up, passes thresholds, and says how many relays are wanted.
     pub(super) fn follow_demand(&mut self) {
+        self.follow_adrift();
         for region in self.regions.keys().cloned().collect::<Vec<_>>() {
             let demand = self.demand_of(&region);
             let threshold = self.threshold_of(&region);
@@ -49,7 +50,10 @@ impl Fleet {
         let mut demand = Demand::default();
         let mut twice = 0_u32;
         for server in self.servers.values().filter(|server| server.is_attached()) {
-            let viewers = server.viewers.of(region);
+            let viewers = match server.broken_off {
+                Some(_) => server.viewers.of_class(region, Class::Redirects),
+                None => server.viewers.of(region),
+            };
             demand.high = demand.high.saturating_add(viewers);
             if server.phase != Phase::Suspect {
                 demand.low = demand.low.saturating_add(viewers);
@@ -58,8 +62,7 @@ impl Fleet {
         }
         let on_their_way = self.redirected_unseen(region);
         demand.low = demand.low.saturating_sub(twice).saturating_add(on_their_way);
-        let adrift = self.regions.get(region).map_or(0, |state| state.adrift.viewers(self.now));
-        demand.high = demand.high.saturating_add(on_their_way).saturating_add(adrift);
+        demand.high = demand.high.saturating_add(on_their_way).saturating_add(self.adrift_of(region));
         demand
     }
 

@@ -19,7 +19,6 @@ impl Fleet {
         }
         let now = self.now;
         let Some(server) = self.servers.get_mut(id) else { return };
-        let before = server.viewers.clone();
         let growth = server.hear(&report, self.settings.report_interval, now);
         let back = server.phase == Phase::Lost;
         if back {
@@ -28,7 +27,6 @@ impl Fleet {
         }
         server.counters.opened(growth.opened, now);
         server.counters.departed(growth.departed, now);
-        self.find_adrift(id, &before);
         let arrived = report.arrived.iter().take(self.settings.forwarded_per_report).cloned().collect();
         self.forward(id, arrived);
         if back {
@@ -93,6 +91,9 @@ impl Fleet {
             let spoke = server.silent_for(now) <= silence;
             server.enter(Phase::Suspect, now);
             server.broken_off = spoke.then_some(now);
+            if spoke {
+                self.cast_adrift(id);
+            }
             self.decide_about(id, Action::Suspect, Reason::StreamEnded);
         }
     }
