@@ -180,12 +180,12 @@ fn audit_picture(fleet: &Fleet, broken: &mut Vec<Violation>) {
     for server in fleet.servers() {
         let fits = match drawn.get(&server.id) {
             Some(route) => {
-                server.is_playable()
+                server.is_there()
                     && route.phase == server.phase
                     && route.target == server.target
                     && route.seen_total() == server.viewers.total()
             }
-            None => !server.is_playable(),
+            None => !server.is_there(),
         };
         if !fits {
             broken.push(Violation::FalsePicture(server.id.clone()));

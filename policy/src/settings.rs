@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Region, fleet::address::Address};
+use crate::Region;
 
 /// Everything that the fleet controller can be told. Made with [`Settings::default`], changed field by field, checked by
 /// [`Settings::validated`].
@@ -76,9 +76,6 @@ pub struct Settings {
     /// What a directive's generation starts from: greater than any of the manager's life before, so that servers take a
     /// restarted manager's word. The Unix time in milliseconds does.
     pub first_generation: u64,
-    /// Scheme, host and port of the primary that the manager was started with, whose scheme and port are the fleet's. Where it
-    /// knows none, those of the primary that attaches are.
-    pub fleet_url: Option<String>,
     /// Absolute address that players poll for steering answers, without a query.
     pub steering_url: String,
 }
@@ -135,7 +132,6 @@ impl Default for Settings {
             forwarded_per_report: 1000,
             max_slots: 1000,
             first_generation: 0,
-            fleet_url: None,
             steering_url: String::new(),
         }
     }
@@ -193,11 +189,6 @@ pub enum InvalidSettings {
         /// How many are followed.
         max: usize,
     },
-    /// The primary is where no player can play.
-    #[error(
-        "the primary's URL begins with {0}, where no player can play: give one with http:// or https:// and a host"
-    )]
-    FleetUrl(String),
     /// A wait that would shrink.
     #[error("launch_backoff_cap is shorter than launch_backoff: raise the cap")]
     Backoff,
@@ -213,10 +204,7 @@ impl Settings {
         self.check_durations()?;
         self.check_counts()?;
         self.check_regions()?;
-        match self.fleet_url {
-            Some(url) if Address::parse(&url).is_none() => Err(InvalidSettings::FleetUrl(url)),
-            _ => Ok(self),
-        }
+        Ok(self)
     }
 
     /// What the primary carries of a region.
@@ -357,14 +345,6 @@ mod tests {
             said(Settings { regions: [(eu, region)].into(), ..Settings::default() })
                 .contains("raise max_relays")
         );
-    }
-
-    #[test]
-    fn a_primary_where_no_player_can_play_is_said() {
-        let of = |url: &str| Settings { fleet_url: Some(url.to_owned()), ..Settings::default() }.validated();
-        assert!(of("https://origin.example").is_ok());
-        let said = of("rtmp://origin.example").unwrap_err().to_string();
-        assert!(said.contains("rtmp://origin.example") && said.contains("http://"), "{said}");
     }
 
     #[test]

@@ -122,21 +122,48 @@ fn a_region_keeps_its_minimum_and_the_fleet_its_budget() {
 
 #[test]
 fn relays_that_drain_are_held_or_are_not_heard_are_paid_for_until_they_are_gone() {
-    for end in
-        [Observation::Drain { server: id(A) }, Observation::Disconnected { server: id(A), attachment: 1 }]
-    {
-        let mut story = Story::settled(Settings { fleet_budget: 1, ..settings() });
-        story.offer(&[A, B]);
-        story.attach(Hello { launched: true, ..hello(A, Phase::Serving) });
-        story.seconds(2, &[(P, Phase::Serving, 4), (A, Phase::Serving, 4)]);
+    for end in [Observation::Drain { server: id(A) }, Observation::Tick] {
+        let mut story = one_paid_for();
         story.observe(end).unwrap();
-        story.seconds(4, &[(P, Phase::Serving, 8)]);
+        story.seconds(4, &[(P, Phase::Serving, 900)]);
         assert!(story.launches().is_empty(), "{:?}", story.actions());
         assert!(story.reasons().contains(&"budget-spent"), "{:?}", story.reasons());
         story.observe(Observation::Exited { server: id(A) }).unwrap();
         story.seconds(1, &[(P, Phase::Serving, 8)]);
         assert_eq!(story.launches(), [id(B)]);
     }
+}
+
+#[test]
+fn a_relay_that_is_taken_for_dead_does_not_stand_in_the_way_of_the_one_that_takes_its_place() {
+    let mut story = one_paid_for();
+    story.observe(Observation::Disconnected { server: id(A), attachment: 1 }).unwrap();
+    story.seconds(1, &[(P, Phase::Serving, 8)]);
+    assert!(story.launches().is_empty(), "it may come back: {:?}", story.actions());
+    story.seconds(1, &[(P, Phase::Serving, 8)]);
+    assert_eq!(story.launches(), [id(B)]);
+}
+
+/// A crowd for two relays, and a budget that is spent on the one that there is.
+fn one_paid_for() -> Story {
+    let mut story = Story::settled(Settings { fleet_budget: 1, ..settings() });
+    story.offer(&[A, B]);
+    story.attach(Hello { launched: true, ..hello(A, Phase::Serving) });
+    story.seconds(2, &[(P, Phase::Serving, 4), (A, Phase::Serving, 4)]);
+    story
+}
+
+#[test]
+fn nothing_is_drained_while_a_relay_of_the_region_is_not_heard() {
+    let mut story = Story::settled(Settings { hold: Duration::from_secs(6), ..settings() });
+    story.attach(hello(A, Phase::Serving));
+    story.attach(hello(B, Phase::Serving));
+    story.seconds(2, &[(P, Phase::Serving, 3), (A, Phase::Serving, 0), (B, Phase::Serving, 9)]);
+    story.seconds(7, &[(P, Phase::Serving, 3), (A, Phase::Serving, 0)]);
+    assert_eq!(story.phase(B), Some(Phase::Suspect));
+    assert!(!story.actions().contains(&Action::Drain), "{:?}", story.actions());
+    story.seconds(4, &[(P, Phase::Serving, 3), (A, Phase::Serving, 0), (B, Phase::Serving, 9)]);
+    assert_eq!(story.phase(A), Some(Phase::Draining), "the empty one: {:?}", story.actions());
 }
 
 #[test]

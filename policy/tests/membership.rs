@@ -171,22 +171,7 @@ fn a_server_that_does_not_fit_the_fleet_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn the_fleets_scheme_and_port_are_those_that_the_manager_was_started_with_whoever_comes_first() {
-    let url = Some("http://127.0.0.1:8080".to_owned());
-    let mut story = Story::new(Settings { fleet_url: url, ..settings() });
-    let mut refused = |hello: Hello| story.observe(Observation::Attached(hello)).unwrap_err().to_string();
-    let wrong = refused(Hello { base_url: "http://127.0.0.3:9000".into(), ..hello(B, Phase::Standby) });
-    assert!(wrong.contains("http://127.0.0.3:9000") && wrong.contains("http://127.0.0.1:8080"), "{wrong}");
-    assert!(wrong.contains("start it with that port"), "{wrong}");
-    let wrong = refused(Hello { base_url: "https://127.0.0.1:8443".into(), ..hello(P, Phase::Serving) });
-    assert!(wrong.contains("https://127.0.0.1:8443") && wrong.contains("http://127.0.0.1:8080"), "{wrong}");
-    assert!(wrong.contains("start the traffic manager with"), "{wrong}");
-    story.attach(hello(P, Phase::Serving));
-    story.attach(hello(A, Phase::Standby));
-}
-
-#[test]
-fn where_the_manager_knows_no_primary_the_one_that_attaches_says_the_port_and_who_does_not_fit_goes() {
+fn the_primary_that_attaches_says_the_scheme_and_port_and_who_came_before_and_does_not_fit_goes() {
     let mut story = Story::new(settings());
     let wrong = || Hello { base_url: "http://127.0.0.3:9000".into(), ..hello(B, Phase::Serving) };
     story.attach(wrong());

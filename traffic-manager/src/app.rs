@@ -32,6 +32,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     if flags.common.print_config {
         return print(&config);
     }
+    setup::check_primary(&config)?;
     let (listen, admin) = setup::addresses(&config)?;
     let socket = service::bind(listen, "viewers and servers", "--listen").await?;
     let admin = service::bind(admin, "metrics and health", "--admin").await?;

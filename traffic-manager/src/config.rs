@@ -46,7 +46,7 @@ pub struct Config {
     /// Whether viewers return to the primary while it has room. Off: a move costs a viewer more than it saves.
     pub backfill: bool,
     /// Regions that differ from the rest, by name. `unknown`, which is there where regions are told by address, is as `default` where it
-    /// is not named here, but that no relay is kept for it and that `default`'s relays help.
+    /// is not named here, but that no relay is kept for it and that its viewers may also go to relays that serve `default`.
     pub regions: BTreeMap<Region, RegionConfig>,
     /// Regions by address.
     pub region_map: RegionMapConfig,

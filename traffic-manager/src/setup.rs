@@ -35,6 +35,16 @@ const RELAY_HOSTS: std::ops::RangeInclusive<u8> = 2..=9;
 /// Bytes of a PROXY protocol header with two IPv6 addresses and ports, and nothing more.
 const LEAST_PROXY_HEADER: usize = 52;
 
+/// Whether the primary's URL is one that can be called on.
+pub(crate) fn check_primary(config: &Config) -> Result<(), Usage> {
+    match &config.primary {
+        Some(url) if !matches!(url.scheme(), "http" | "https") => Err(Usage(format!(
+            "the primary's URL {url} is none that players play: give one that begins with http:// or https://"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Where to listen: for viewers and servers, and for `/metrics`.
 pub(crate) fn addresses(config: &Config) -> Result<(SocketAddr, SocketAddr), Usage> {
     let listen = match &config.listen {
@@ -160,7 +170,6 @@ pub(crate) fn settings(config: &Config, public_url: &str, first_generation: u64)
         forwarded_per_report: limits.forwarded_per_report,
         max_slots: limits.max_slots,
         first_generation,
-        fleet_url: config.primary.as_ref().map(|primary| primary[..url::Position::BeforePath].to_owned()),
         steering_url: format!("{public_url}/steer"),
     };
     settings.validated().map_err(|error| Usage(error.to_string()))

@@ -115,23 +115,12 @@ impl Fleet {
             return Err(Refusal::OtherHost { id: hello.id.clone(), known: Arc::clone(known) });
         }
         let theirs = Arc::clone(&hello.base_url);
-        match (self.fleet_url(&hello.id), hello.kind) {
-            (Some(ours), _) if Address::parse(&ours) == Some(address) => Ok(()),
-            (None, _) => Ok(()),
-            (Some(ours), Kind::Relay) => Err(Refusal::OtherPort { theirs, ours }),
-            (Some(ours), Kind::Primary) => Err(Refusal::OtherPrimary { theirs, ours }),
+        // The primary says the fleet's scheme and port, as players know them: a relay that comes before it is judged when it comes.
+        let primary = self.primary().filter(|primary| primary.is_attached() && hello.kind == Kind::Relay);
+        match primary.map(|primary| Arc::clone(&primary.base_url)) {
+            Some(ours) if Address::parse(&ours) != Some(address) => Err(Refusal::OtherPort { theirs, ours }),
+            _ => Ok(()),
         }
-    }
-
-    /// Whose scheme and port a newcomer must have: of the primary that the manager was started with, else of the one that is
-    /// attached, else of whoever came first; but then a primary's count more, see [`Self::close_misfits`].
-    fn fleet_url(&self, newcomer: &ServerId) -> Option<Arc<str>> {
-        if let Some(url) = &self.settings.fleet_url {
-            return Some(url.as_str().into());
-        }
-        let fellow = |server: &&Server| server.is_attached() && server.id != *newcomer;
-        let first = || self.servers.values().find(fellow).filter(|_| *newcomer != ServerId::primary());
-        self.primary().filter(fellow).or_else(first).map(|server| Arc::clone(&server.base_url))
     }
 
     /// Relays that came before the primary and have another scheme or port are let go: they attach again, and hear why they may

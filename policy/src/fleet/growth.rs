@@ -2,8 +2,9 @@
 //!
 //! Order of growth: a drain is called back, then a relay that stands by is told to serve, then the provisioner is asked;
 //! at last a relay that stands by where one has just died. The budget bounds relays that there are, whatever they do; so a drain
-//! called back costs nothing new, and an operator's relay that is told to serve does. Order of shrinking: what has not attached yet, then what is not
-//! heard, then the relay with the fewest viewers; and nothing within the cooldown of the last growth.
+//! called back costs nothing new, and an operator's relay that is told to serve does. Order of shrinking: what has not attached yet, then
+//! the relay with the fewest viewers, while all of the region are heard: who is not may be gone by itself in a moment. And nothing within the
+//! cooldown of the last growth.
 
 use super::{Command, Fleet, Offer, Server};
 use crate::{
@@ -170,16 +171,12 @@ impl Fleet {
         if cooling || self.active(region).count() <= state.wanted() as usize {
             return None;
         }
-        self.active(region)
-            .min_by_key(|server| {
-                (
-                    server.is_attached(),
-                    server.is_heard(),
-                    server.viewers.total(),
-                    std::cmp::Reverse(server.id.clone()),
-                )
-            })
-            .map(|server| server.id.clone())
+        let fewest = |server: &&Server| {
+            (server.is_attached(), server.viewers.total(), std::cmp::Reverse(server.id.clone()))
+        };
+        let surplus = self.active(region).min_by_key(fewest)?;
+        let unsure = self.active(region).any(|server| server.phase == Phase::Suspect);
+        (!surplus.is_attached() || !unsure).then(|| surplus.id.clone())
     }
 
     /// One relay fewer: drained where it is attached, ended where it is not yet.

@@ -12,7 +12,7 @@ use crate::{
 impl Fleet {
     pub(super) fn draw_picture(&mut self) {
         let mut servers: Vec<Route> =
-            self.servers.values().filter(|server| server.is_playable()).map(route).collect();
+            self.servers.values().filter(|server| server.is_there()).map(route).collect();
         servers.sort_by_key(|route| route.kind == Kind::Relay);
         let picture = Routing {
             generation: self.routing.generation,

@@ -45,18 +45,7 @@ pub enum Refusal {
     OtherPort {
         /// The newcomer's base URL.
         theirs: Arc<str>,
-        /// That of a server of the fleet.
-        ours: Arc<str>,
-    },
-    /// The primary is not at the scheme and port that the manager was started with.
-    #[error(
-        "{theirs} has another scheme or port than {ours}, the primary that the traffic manager was started with: start the traffic \
-         manager with the URL that players use for this primary, or the primary with that port or --advertise"
-    )]
-    OtherPrimary {
-        /// The primary's base URL.
-        theirs: Arc<str>,
-        /// That of the URL that the manager was started with.
+        /// The primary's.
         ours: Arc<str>,
     },
     /// Players hold on to an id and its host.

@@ -311,9 +311,9 @@ impl Server {
         self.phase.is_attached() && self.phase != Phase::Suspect
     }
 
-    /// Whether who plays from it may go on.
+    /// Whether it is there and not taken for dead: requests are to know of it, in whatever phase.
     #[must_use]
-    pub fn is_playable(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         self.is_attached() && !self.vacated
     }
 
@@ -327,14 +327,15 @@ impl Server {
             && !matches!(self.phase, Phase::Lost | Phase::Failed | Phase::Retired)
     }
 
-    /// Whether the fleet's budget pays for it: a relay from the wish for it until it is gone, whether it serves, drains or is not
-    /// heard. One that an operator started costs the fleet nothing while it only stands by.
+    /// Whether the fleet's budget pays for it: a relay from the wish for it until it is gone or taken for dead, whether it serves, drains
+    /// or is not heard. A dead one must not stand in the way of the one that takes its place; should it live after all, it is taken as it
+    /// is when it comes back. One that an operator started costs the fleet nothing while it only stands by.
     #[must_use]
     pub fn is_paid_for(&self) -> bool {
         let idle = !self.launched
             && self.desired == Phase::Standby
             && matches!(self.phase, Phase::Standby | Phase::Suspect);
-        let exists = self.is_attached() || matches!(self.phase, Phase::Requested | Phase::Starting);
+        let exists = self.is_there() || matches!(self.phase, Phase::Requested | Phase::Starting);
         self.kind == Kind::Relay && exists && !idle
     }
 

@@ -17,8 +17,8 @@ pub(super) fn settings(config: &Config) -> BTreeMap<Region, RegionSettings> {
     regions
 }
 
-/// The region of addresses that nobody can place, where the config says nothing of it: it is as `default`, whose relays help. None
-/// is kept for it: kept ones are meant for viewers that are known to come.
+/// The region of addresses that nobody can place, where the config says nothing of it: it is as `default`, and its viewers may also go
+/// to relays that serve there. None is kept for it: kept ones are meant for viewers that are known to come.
 fn like(default: RegionSettings) -> RegionSettings {
     let others = default.neighbours.into_iter().filter(|region| *region != Region::unknown());
     let neighbours = std::iter::once(Region::fallback()).chain(others).collect();
