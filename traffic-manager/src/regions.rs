@@ -4,6 +4,7 @@
 //! must not send a whole region's viewers elsewhere. At the start a wrong file is refused. What a network or a place is, and which
 //! rule wins, is `policy`'s.
 
+mod bounded;
 mod database;
 mod networks;
 mod rules;
@@ -20,7 +21,7 @@ use service::Usage;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use self::{database::Database, networks::Networks, watched::Watched};
+use self::{database::Database, networks::Networks};
 use crate::config::Config;
 
 /// Which addresses are in which region.
@@ -72,8 +73,10 @@ impl Regions {
                 () = stop.cancelled() => return,
                 _ = looks.tick() => {}
             }
-            if map.as_mut().is_some_and(Watched::has_changed) {
-                self.networks.read_again();
+            if let Some(file) = &mut map
+                && file.has_changed()
+            {
+                self.networks.read_again(file.path().to_owned()).await;
             }
             if let Some((database, file)) = &mut database
                 && file.has_changed()

@@ -46,6 +46,8 @@ pub struct Location {
 pub struct RegionMapConfig {
     /// A file with a network and a region a line. It is read again when it changes.
     pub file: Option<PathBuf>,
+    /// The largest such file that is read. 64 MiB: as many networks as a map may have, a million, at more than 64 bytes a line.
+    pub max_map_bytes: u64,
     /// A MaxMind database (`.mmdb`) of any vendor, City or Country edition, such as `GeoLite2-City.mmdb`. It is read again when it
     /// changes, and kept in memory whole, twice for the moment when a new one takes over.
     pub database: Option<PathBuf>,
@@ -74,6 +76,7 @@ impl Default for RegionMapConfig {
     fn default() -> Self {
         Self {
             file: None,
+            max_map_bytes: 64 << 20,
             database: None,
             max_database_bytes: 512 << 20,
             nearest_within_km: 2_000.0,

@@ -1,13 +1,7 @@
 //! What a MaxMind database says of an address. The file is read into memory, because mapping it would need `unsafe`, and looked
 //! through once, so that no viewer is the one who finds that it is broken.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    net::IpAddr,
-    path::Path,
-    sync::Arc,
-};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
 use maxminddb::{MaxMindDbError, Reader, WithinOptions, geoip2};
@@ -17,7 +11,10 @@ use policy::{
 };
 use service::Usage;
 
-use super::watched::Watched;
+use super::{
+    bounded::{Limit, Unread, read_bounded},
+    watched::Watched,
+};
 use crate::{config::RegionMapConfig, metrics};
 
 /// Editions whose records say cities; `Country` says countries alone.
@@ -40,7 +37,7 @@ pub(super) struct Database {
 /// What a database must fulfil.
 #[derive(Debug, Clone, Copy)]
 struct Terms {
-    max_bytes: u64,
+    limit: Limit,
     /// There are rules that only cities or subdivisions fulfil.
     cities: bool,
 }
@@ -48,10 +45,8 @@ struct Terms {
 /// A database that cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum InvalidDatabase {
-    #[error("it cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
-    #[error("it has more than {max} bytes: raise max_database_bytes in [region_map]")]
-    TooLarge { max: u64 },
+    #[error(transparent)]
+    Unread(#[from] Unread),
     #[error(
         "it is no MaxMind database, or not a whole one: {0}; fetch it again, and unpack it if it is a .gz or .tar.gz"
     )]
@@ -70,7 +65,8 @@ enum InvalidDatabase {
 impl Database {
     pub(super) fn load(file: &Path, map: &RegionMapConfig, geography: Geography) -> Result<Self, Usage> {
         let cities = geography.rules.has(Level::City) || geography.rules.has(Level::Subdivision);
-        let terms = Terms { max_bytes: map.max_database_bytes, cities };
+        let limit = Limit { key: "max_database_bytes", max_bytes: map.max_database_bytes };
+        let terms = Terms { limit, cities };
         let file = Watched::new(file);
         let atlas = read(file.path(), terms)
             .map_err(|error| Usage(format!("region database {}: {error}", file.path().display())))?;
@@ -117,12 +113,7 @@ fn said(atlas: &Atlas, what: &str) {
 }
 
 fn read(path: &Path, terms: Terms) -> Result<Atlas, InvalidDatabase> {
-    let mut bytes = Vec::new();
-    let read = File::open(path)?.take(terms.max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > terms.max_bytes {
-        return Err(InvalidDatabase::TooLarge { max: terms.max_bytes });
-    }
-    let atlas = Reader::from_source(bytes)?;
+    let atlas = Reader::from_source(read_bounded(path, terms.limit)?)?;
     let kind = &atlas.metadata().database_type;
     let is = |edition: &str| kind.to_ascii_lowercase().contains(edition);
     let has_cities = WITH_CITIES.into_iter().any(is);

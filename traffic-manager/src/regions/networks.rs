@@ -1,34 +1,68 @@
 //! The operator's own word: the networks of the config and those of a file.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    str::Utf8Error,
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
-use policy::{Region, region_map::RegionMap};
+use policy::{
+    Region,
+    region_map::{InvalidRegionMap, RegionMap},
+};
 use service::Usage;
 
-use super::watched::Watched;
+use super::{
+    bounded::{Limit, Unread, read_bounded},
+    watched::Watched,
+};
 use crate::{config::RegionMapConfig, metrics};
 
 /// Which networks are in which region.
 #[derive(Debug)]
 pub(super) struct Networks {
     file: Option<Watched>,
-    /// Those of the config, as lines of a file.
-    fixed: String,
+    terms: Arc<Terms>,
+    map: ArcSwap<RegionMap>,
+}
+
+/// What a map is made with.
+#[derive(Debug)]
+struct Terms {
+    limit: Limit,
+    /// The networks of the config.
+    fixed: RegionMap,
     /// Regions that there are.
     known: BTreeSet<Region>,
-    map: ArcSwap<RegionMap>,
+}
+
+/// A file of networks that cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum InvalidMap {
+    #[error(transparent)]
+    Unread(#[from] Unread),
+    #[error("it is no text ({0}): write a network and a region a line, in UTF-8")]
+    Text(#[from] Utf8Error),
+    #[error(transparent)]
+    Line(#[from] InvalidRegionMap),
 }
 
 impl Networks {
     pub(super) fn load(config: &RegionMapConfig, known: BTreeSet<Region>) -> Result<Self, Usage> {
-        let mut fixed = String::new();
-        for (network, region) in &config.networks {
-            let _ = writeln!(fixed, "{network} {region}");
-        }
+        let limit = Limit { key: "max_map_bytes", max_bytes: config.max_map_bytes };
+        let terms = Terms { limit, fixed: fixed(config, &known)?, known };
         let file = config.file.as_deref().map(Watched::new);
-        let networks = Self { file, fixed, known, map: ArcSwap::default() };
-        let map = networks.read().map_err(Usage)?;
+        let map = match file.as_ref().map(Watched::path) {
+            Some(path) => {
+                terms.read(path).map_err(|error| Usage(format!("region map {}: {error}", path.display())))?
+            }
+            None => terms.fixed.clone(),
+        };
+        let networks = Self { file, terms: Arc::new(terms), map: ArcSwap::default() };
         networks.hang(map);
         Ok(networks)
     }
@@ -42,19 +76,20 @@ impl Networks {
         self.file.clone()
     }
 
-    pub(super) fn read_again(&self) {
-        match self.read() {
-            Ok(map) => {
+    pub(super) async fn read_again(&self, path: PathBuf) {
+        let (terms, shown) = (Arc::clone(&self.terms), path.display().to_string());
+        match tokio::task::spawn_blocking(move || terms.read(&path)).await {
+            Ok(Ok(map)) => {
                 tracing::info!(networks = map.len(), "the region map has changed");
                 self.hang(map);
                 metrics::region_map_read("ok");
             }
-            Err(error) => {
-                tracing::error!(
-                    error,
-                    "the region map has changed and cannot be used; the last good one stays"
-                );
+            Ok(Err(error)) => {
+                tracing::error!(file = shown, %error, "the region map has changed and cannot be used; the last good one stays");
                 metrics::region_map_read("invalid");
+            }
+            Err(error) => {
+                tracing::error!(file = shown, %error, "reading the region map was broken off");
             }
         }
     }
@@ -63,19 +98,26 @@ impl Networks {
         metrics::region_map_networks(map.len());
         self.map.store(map.into());
     }
+}
 
-    /// The text of what is wrong names the file and the line.
-    fn read(&self) -> Result<RegionMap, String> {
-        let mut map = RegionMap::default();
-        // The config's first: where the file says otherwise, it is the file that has a line to name.
-        map.read(&self.fixed, &self.known)
-            .map_err(|error| format!("region_map.networks: {}", error.problem))?;
-        if let Some(file) = &self.file {
-            let shown = file.path().display();
-            let text = fs::read_to_string(file.path())
-                .map_err(|error| format!("cannot read the region map {shown}: {error}"))?;
-            map.read(&text, &self.known).map_err(|error| format!("{shown}: {error}"))?;
-        }
+impl Terms {
+    /// The networks of the config and of the file.
+    fn read(&self, path: &Path) -> Result<RegionMap, InvalidMap> {
+        let bytes = read_bounded(path, self.limit)?;
+        // The config's are there first: where the file says otherwise, it is the file that has a line to name.
+        let mut map = self.fixed.clone();
+        map.read(str::from_utf8(&bytes)?, &self.known)?;
         Ok(map)
     }
+}
+
+fn fixed(config: &RegionMapConfig, known: &BTreeSet<Region>) -> Result<RegionMap, Usage> {
+    let mut lines = String::new();
+    for (network, region) in &config.networks {
+        let _ = writeln!(lines, "{network} {region}");
+    }
+    let mut map = RegionMap::default();
+    let read = map.read(&lines, known);
+    read.map_err(|error| Usage(format!("region_map.networks: {}", error.problem)))?;
+    Ok(map)
 }

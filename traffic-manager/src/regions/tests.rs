@@ -1,8 +1,9 @@
 //! Maps and databases that are read, change, and turn wrong.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write as _, path::Path};
 
 use mmdb_writer::Value;
+use rustix::fs::{CWD, Mode, mkfifoat};
 
 use super::{
     testing::{database, database_of},
@@ -62,7 +63,7 @@ async fn a_map_that_changes_is_read_again_and_one_that_turns_wrong_changes_nothi
         fs::write(&file, "203.0.113.0/24 eu\n").unwrap();
         becomes(&regions, EU, "eu").await;
         fs::write(&file, "203.0.113.0/24 nowhere\n").unwrap();
-        regions.networks.read_again();
+        regions.networks.read_again(file.clone()).await;
         assert_eq!(region(&regions, EU), "eu", "the last good one stays");
         fs::write(&file, "").unwrap();
         becomes(&regions, EU, "unknown").await;
@@ -77,7 +78,8 @@ fn a_map_that_is_wrong_at_the_start_is_refused_with_its_line() {
     let file = folder.path().join("regions");
     let mut config = config(folder.path(), &["eu"]);
     config.region_map.file = Some(file.clone());
-    assert!(refused(&config).contains("cannot read the region map"), "{}", refused(&config));
+    let words = refused(&config);
+    assert!(words.contains("region map") && words.contains("cannot be read"), "{words}");
     for (text, words) in [
         ("203.0.113.0/24 eu\n203.0.113.1/24 eu\n", "line 2"),
         ("# Mars\n203.0.113.0/24 mars\n", "line 2"),
@@ -86,8 +88,60 @@ fn a_map_that_is_wrong_at_the_start_is_refused_with_its_line() {
         fs::write(&file, text).unwrap();
         assert!(refused(&config).contains(words), "{}", refused(&config));
     }
+    fs::write(&file, b"203.0.113.0/24 \xff\n").unwrap();
+    assert!(refused(&config).contains("in UTF-8"), "{}", refused(&config));
+    config.region_map.networks = rules([("203.0.113.0/24", "mars")]);
+    assert!(refused(&config).starts_with("region_map.networks: "), "{}", refused(&config));
+    config.region_map.networks.clear();
     config.region_map.look_every = Duration::ZERO;
     assert!(refused(&config).contains("look_every"));
+}
+
+#[test]
+fn a_map_may_have_as_many_bytes_as_the_config_allows_and_no_more() {
+    const LINE: &str = "203.0.113.0/24 eu\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("regions"), LINE).unwrap();
+    let mut config = config(folder.path(), &["eu"]);
+    config.region_map.max_map_bytes = LINE.len() as u64;
+    assert_eq!(region(&Regions::load(&config).unwrap(), EU), "eu");
+    config.region_map.max_map_bytes -= 1;
+    let words = refused(&config);
+    assert!(words.contains("has more than 17 bytes: raise max_map_bytes in [region_map]"), "{words}");
+}
+
+#[tokio::test]
+async fn a_map_that_is_slow_to_read_holds_up_nothing_else() {
+    const LINE: &str = "203.0.113.0/24 eu\n";
+    let folder = tempfile::tempdir().unwrap();
+    let (file, pipe, next) =
+        (folder.path().join("regions"), folder.path().join("pipe"), folder.path().join("next"));
+    fs::write(&file, "# nobody yet\n").unwrap();
+    fs::write(&next, LINE).unwrap();
+    let regions = Regions::load(&config(folder.path(), &["eu"])).unwrap();
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    fs::rename(&pipe, &file).unwrap();
+    let (read_began, reading) = tokio::sync::oneshot::channel();
+    let (went_on, goes_on) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn(move || {
+        // Opens once somebody reads, who then waits for what is written.
+        let mut pipe = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        read_began.send(()).unwrap();
+        let others_go_on = goes_on.recv_timeout(Duration::from_secs(20)).is_ok();
+        // The next look finds no pipe, at which it would wait again.
+        fs::rename(next, file).unwrap();
+        pipe.write_all(LINE.as_bytes()).unwrap();
+        others_go_on
+    });
+    let stop = CancellationToken::new();
+    let others = async {
+        reading.await.unwrap();
+        went_on.send(()).unwrap();
+        becomes(&regions, EU, "eu").await;
+        stop.cancel();
+    };
+    tokio::join!(regions.follow(stop.clone()), others);
+    assert!(writer.join().unwrap(), "the map is read where it holds up nobody");
 }
 
 #[test]
