@@ -73,15 +73,11 @@ impl Regions {
                 () = stop.cancelled() => return,
                 _ = looks.tick() => {}
             }
-            if let Some(file) = &mut map
-                && file.has_changed()
-            {
-                self.networks.read_again(file.path().to_owned()).await;
+            if let Some(file) = &mut map {
+                self.networks.look(file).await;
             }
-            if let Some((database, file)) = &mut database
-                && file.has_changed()
-            {
-                database.read_again().await;
+            if let Some((database, file)) = &mut database {
+                database.look(file).await;
             }
         }
     }

@@ -11,10 +11,7 @@ use policy::{
 };
 use service::Usage;
 
-use super::{
-    bounded::{Limit, Unread, read_bounded},
-    watched::Watched,
-};
+use super::{bounded::Limit, watched::Watched};
 use crate::{config::RegionMapConfig, metrics};
 
 /// Editions whose records say cities; `Country` says countries alone.
@@ -29,24 +26,15 @@ type Atlas = Reader<Vec<u8>>;
 #[derive(Debug)]
 pub(super) struct Database {
     file: Watched,
-    terms: Terms,
-    geography: Geography,
-    atlas: ArcSwap<Atlas>,
-}
-
-/// What a database must fulfil.
-#[derive(Debug, Clone, Copy)]
-struct Terms {
-    limit: Limit,
     /// There are rules that only cities or subdivisions fulfil.
     cities: bool,
+    geography: Geography,
+    atlas: ArcSwap<Atlas>,
 }
 
 /// A database that cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum InvalidDatabase {
-    #[error(transparent)]
-    Unread(#[from] Unread),
     #[error(
         "it is no MaxMind database, or not a whole one: {0}; fetch it again, and unpack it if it is a .gz or .tar.gz"
     )]
@@ -66,12 +54,10 @@ impl Database {
     pub(super) fn load(file: &Path, map: &RegionMapConfig, geography: Geography) -> Result<Self, Usage> {
         let cities = geography.rules.has(Level::City) || geography.rules.has(Level::Subdivision);
         let limit = Limit { key: "max_database_bytes", max_bytes: map.max_database_bytes };
-        let terms = Terms { limit, cities };
-        let file = Watched::new(file);
-        let atlas = read(file.path(), terms)
-            .map_err(|error| Usage(format!("region database {}: {error}", file.path().display())))?;
+        let (file, atlas) = Watched::open(file, limit, |bytes| atlas(bytes, cities))
+            .map_err(|error| Usage(format!("region database {}: {error}", file.display())))?;
         said(&atlas, "the region database is read");
-        Ok(Self { file, terms, geography, atlas: ArcSwap::from_pointee(atlas) })
+        Ok(Self { file, cities, geography, atlas: ArcSwap::from_pointee(atlas) })
     }
 
     /// The region of an address, and what it follows from.
@@ -87,21 +73,21 @@ impl Database {
         self.file.clone()
     }
 
-    pub(super) async fn read_again(&self) {
-        let (path, terms) = (self.file.path().to_owned(), self.terms);
-        let result = tokio::task::spawn_blocking(move || read(&path, terms)).await;
-        let file = self.file.path().display();
-        match result {
-            Ok(Ok(atlas)) => {
+    /// Takes over what the file says, if it has changed.
+    pub(super) async fn look(&self, file: &mut Watched) {
+        let cities = self.cities;
+        match file.look(move |bytes| atlas(bytes, cities)).await {
+            None => {}
+            Some(Ok(atlas)) => {
                 said(&atlas, "the region database has changed");
                 self.atlas.store(Arc::new(atlas));
                 metrics::region_database_read("ok");
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
+                let file = file.path().display();
                 tracing::error!(%file, %error, "the region database has changed and cannot be used; the last good one stays");
-                metrics::region_database_read("invalid");
+                metrics::region_database_read(error.as_str());
             }
-            Err(error) => tracing::error!(%file, %error, "reading the region database was broken off"),
         }
     }
 }
@@ -112,15 +98,16 @@ fn said(atlas: &Atlas, what: &str) {
     metrics::region_database_built(facts.build_epoch);
 }
 
-fn read(path: &Path, terms: Terms) -> Result<Atlas, InvalidDatabase> {
-    let atlas = Reader::from_source(read_bounded(path, terms.limit)?)?;
+/// A file's database, if it is whole and fulfils what rules need.
+fn atlas(file: Vec<u8>, cities: bool) -> Result<Atlas, InvalidDatabase> {
+    let atlas = Reader::from_source(file)?;
     let kind = &atlas.metadata().database_type;
     let is = |edition: &str| kind.to_ascii_lowercase().contains(edition);
     let has_cities = WITH_CITIES.into_iter().any(is);
     if !has_cities && !is("country") {
         return Err(InvalidDatabase::Type(kind.clone()));
     }
-    if !has_cities && terms.cities {
+    if !has_cities && cities {
         return Err(InvalidDatabase::NoCities(kind.clone()));
     }
     atlas.verify()?;

@@ -1,13 +1,6 @@
 //! The operator's own word: the networks of the config and those of a file.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Write as _,
-    net::IpAddr,
-    path::{Path, PathBuf},
-    str::Utf8Error,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr, str::Utf8Error, sync::Arc};
 
 use arc_swap::ArcSwap;
 use policy::{
@@ -16,10 +9,7 @@ use policy::{
 };
 use service::Usage;
 
-use super::{
-    bounded::{Limit, Unread, read_bounded},
-    watched::Watched,
-};
+use super::{bounded::Limit, watched::Watched};
 use crate::{config::RegionMapConfig, metrics};
 
 /// Which networks are in which region.
@@ -33,7 +23,6 @@ pub(super) struct Networks {
 /// What a map is made with.
 #[derive(Debug)]
 struct Terms {
-    limit: Limit,
     /// The networks of the config.
     fixed: RegionMap,
     /// Regions that there are.
@@ -43,8 +32,6 @@ struct Terms {
 /// A file of networks that cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum InvalidMap {
-    #[error(transparent)]
-    Unread(#[from] Unread),
     #[error("it is no text ({0}): write a network and a region a line, in UTF-8")]
     Text(#[from] Utf8Error),
     #[error(transparent)]
@@ -53,16 +40,18 @@ enum InvalidMap {
 
 impl Networks {
     pub(super) fn load(config: &RegionMapConfig, known: BTreeSet<Region>) -> Result<Self, Usage> {
+        let terms = Arc::new(Terms { fixed: fixed(config, &known)?, known });
         let limit = Limit { key: "max_map_bytes", max_bytes: config.max_map_bytes };
-        let terms = Terms { limit, fixed: fixed(config, &known)?, known };
-        let file = config.file.as_deref().map(Watched::new);
-        let map = match file.as_ref().map(Watched::path) {
+        let (file, map) = match &config.file {
             Some(path) => {
-                terms.read(path).map_err(|error| Usage(format!("region map {}: {error}", path.display())))?
+                let opened = Watched::open(path, limit, |bytes| terms.map(&bytes));
+                let (file, map) =
+                    opened.map_err(|error| Usage(format!("region map {}: {error}", path.display())))?;
+                (Some(file), map)
             }
-            None => terms.fixed.clone(),
+            None => (None, terms.fixed.clone()),
         };
-        let networks = Self { file, terms: Arc::new(terms), map: ArcSwap::default() };
+        let networks = Self { file, terms, map: ArcSwap::default() };
         networks.hang(map);
         Ok(networks)
     }
@@ -76,20 +65,20 @@ impl Networks {
         self.file.clone()
     }
 
-    pub(super) async fn read_again(&self, path: PathBuf) {
-        let (terms, shown) = (Arc::clone(&self.terms), path.display().to_string());
-        match tokio::task::spawn_blocking(move || terms.read(&path)).await {
-            Ok(Ok(map)) => {
+    /// Takes over what the file says, if it has changed.
+    pub(super) async fn look(&self, file: &mut Watched) {
+        let terms = Arc::clone(&self.terms);
+        match file.look(move |bytes| terms.map(&bytes)).await {
+            None => {}
+            Some(Ok(map)) => {
                 tracing::info!(networks = map.len(), "the region map has changed");
                 self.hang(map);
                 metrics::region_map_read("ok");
             }
-            Ok(Err(error)) => {
-                tracing::error!(file = shown, %error, "the region map has changed and cannot be used; the last good one stays");
-                metrics::region_map_read("invalid");
-            }
-            Err(error) => {
-                tracing::error!(file = shown, %error, "reading the region map was broken off");
+            Some(Err(error)) => {
+                let file = file.path().display();
+                tracing::error!(%file, %error, "the region map has changed and cannot be used; the last good one stays");
+                metrics::region_map_read(error.as_str());
             }
         }
     }
@@ -102,11 +91,10 @@ impl Networks {
 
 impl Terms {
     /// The networks of the config and of the file.
-    fn read(&self, path: &Path) -> Result<RegionMap, InvalidMap> {
-        let bytes = read_bounded(path, self.limit)?;
+    fn map(&self, file: &[u8]) -> Result<RegionMap, InvalidMap> {
         // The config's are there first: where the file says otherwise, it is the file that has a line to name.
         let mut map = self.fixed.clone();
-        map.read(str::from_utf8(&bytes)?, &self.known)?;
+        map.read(str::from_utf8(file)?, &self.known)?;
         Ok(map)
     }
 }

@@ -63,7 +63,7 @@ async fn a_map_that_changes_is_read_again_and_one_that_turns_wrong_changes_nothi
         fs::write(&file, "203.0.113.0/24 eu\n").unwrap();
         becomes(&regions, EU, "eu").await;
         fs::write(&file, "203.0.113.0/24 nowhere\n").unwrap();
-        regions.networks.read_again(file.clone()).await;
+        regions.networks.look(&mut regions.networks.watched().unwrap()).await;
         assert_eq!(region(&regions, EU), "eu", "the last good one stays");
         fs::write(&file, "").unwrap();
         becomes(&regions, EU, "unknown").await;
@@ -281,7 +281,8 @@ async fn a_database_that_changes_is_read_again_and_one_that_turns_wrong_changes_
         replace(moved.clone());
         becomes(&regions, LONDON, "us").await;
         replace(moved[..100].to_vec());
-        regions.database.as_ref().unwrap().read_again().await;
+        let in_use = regions.database.as_ref().unwrap();
+        in_use.look(&mut in_use.watched()).await;
         assert_eq!(region(&regions, LONDON), "us", "the last good one stays");
         replace(database(CITY));
         becomes(&regions, LONDON, "gb").await;
