@@ -1,6 +1,7 @@
-//! Rules from places to regions, as an operator writes them.
+//! Rules from places to regions, as an operator writes them. They are looked up for every viewer, so a lookup makes no text: keys are
+//! compared where they stand.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
 use super::{By, Record};
 use crate::Region;
@@ -52,13 +53,17 @@ pub enum InvalidRule {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     city_numbers: BTreeMap<u32, Region>,
-    /// By `GB/london`.
-    city_names: BTreeMap<String, Region>,
-    /// By `US-CA`.
-    subdivisions: BTreeMap<String, Region>,
+    /// By country, then by name.
+    city_names: BTreeMap<String, Cities>,
+    /// By country, then by code within it.
+    subdivisions: BTreeMap<String, BTreeMap<String, Region>>,
     countries: BTreeMap<String, Region>,
     continents: BTreeMap<String, Region>,
 }
+
+/// Cities of one country in the order of their names. Databases and operators need not agree in capitals.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Cities(Vec<(String, Region)>);
 
 impl Rules {
     /// Adds the rule that a place is in a region.
@@ -69,13 +74,18 @@ impl Rules {
         let wrong = || name.chars().take(64).collect::<String>();
         let insert = |rules: &mut BTreeMap<String, Region>| rules.insert(name.to_owned(), region.clone());
         let earlier = match level {
-            Level::City => match (name.parse(), city_key(name)) {
+            Level::City => match (name.parse(), city(name)) {
                 (Ok(number), _) => self.city_numbers.insert(number, region.clone()),
-                (Err(_), Some(key)) => self.city_names.insert(key, region.clone()),
+                (Err(_), Some((country, name))) => {
+                    self.city_names.entry(country.to_owned()).or_default().insert(name, region.clone())
+                }
                 (Err(_), None) => return Err(InvalidRule::City(wrong())),
             },
-            Level::Subdivision if is_subdivision(name) => insert(&mut self.subdivisions),
-            Level::Subdivision => return Err(InvalidRule::Subdivision(wrong())),
+            Level::Subdivision => {
+                let (country, code) = subdivision(name).ok_or_else(|| InvalidRule::Subdivision(wrong()))?;
+                let codes = self.subdivisions.entry(country.to_owned()).or_default();
+                codes.insert(code.to_owned(), region.clone())
+            }
             Level::Country if is_country(name) => insert(&mut self.countries),
             Level::Country => return Err(InvalidRule::Country(wrong())),
             Level::Continent if CONTINENTS.contains(&name) => insert(&mut self.continents),
@@ -98,13 +108,13 @@ impl Rules {
     fn city(&self, record: &Record<'_>) -> Option<&Region> {
         let city = record.city?;
         let by_number = city.geoname.and_then(|number| self.city_numbers.get(&number));
-        by_number.or_else(|| self.city_names.get(&key_of(record.country?, city.name?)))
+        by_number.or_else(|| self.city_names.get(record.country?)?.find(city.name?))
     }
 
     /// The smallest that has a rule.
     fn subdivision(&self, record: &Record<'_>) -> Option<&Region> {
-        let country = record.country?;
-        record.subdivisions.iter().rev().find_map(|code| self.subdivisions.get(&format!("{country}-{code}")))
+        let codes = self.subdivisions.get(record.country?)?;
+        record.subdivisions.iter().rev().find_map(|code| codes.get(*code))
     }
 
     /// Whether there is a rule of this level.
@@ -119,26 +129,47 @@ impl Rules {
     }
 }
 
+impl Cities {
+    fn insert(&mut self, name: &str, region: Region) -> Option<Region> {
+        match self.place_of(name) {
+            Ok(at) => Some(mem::replace(&mut self.0[at].1, region)),
+            Err(at) => {
+                self.0.insert(at, (letters(name).collect(), region));
+                None
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&Region> {
+        self.place_of(name).ok().map(|at| &self.0[at].1)
+    }
+
+    /// Where it is, or where it would have to be.
+    fn place_of(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.chars().cmp(letters(name)))
+    }
+}
+
+/// What names are compared by.
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.trim().chars().flat_map(char::to_lowercase)
+}
+
 fn is_country(code: &str) -> bool {
     // Reserved for the United Kingdom, and in no database: a rule for it would never apply.
     code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()) && code != "UK"
 }
 
-fn is_subdivision(code: &str) -> bool {
+/// The country and the code of a subdivision written as `US-CA`.
+fn subdivision(written: &str) -> Option<(&str, &str)> {
     let is_part = |part: &str| {
         (1..=3).contains(&part.len())
             && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
-    code.split_once('-').is_some_and(|(country, part)| is_country(country) && is_part(part))
+    written.split_once('-').filter(|(country, part)| is_country(country) && is_part(part))
 }
 
-/// The key of a city written as `GB/London`.
-fn city_key(written: &str) -> Option<String> {
-    let (country, name) = written.split_once('/')?;
-    (is_country(country) && !name.trim().is_empty()).then(|| key_of(country, name))
-}
-
-/// Databases and operators need not agree in capitals.
-fn key_of(country: &str, city: &str) -> String {
-    format!("{country}/{}", city.trim().to_lowercase())
+/// The country and the name of a city written as `GB/London`.
+fn city(written: &str) -> Option<(&str, &str)> {
+    written.split_once('/').filter(|(country, name)| is_country(country) && !name.trim().is_empty())
 }

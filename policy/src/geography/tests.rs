@@ -34,7 +34,7 @@ fn geography() -> Geography {
     Geography { rules, locations: locations.into(), nearest_within_km: 1_000.0, max_accuracy_km: 200 }
 }
 
-fn city(geoname: u32, name: &'static str) -> Option<City<'static>> {
+fn city(geoname: u32, name: &str) -> Option<City<'_>> {
     Some(City { geoname: Some(geoname), name: Some(name) })
 }
 
@@ -177,6 +177,23 @@ proptest! {
     #[test]
     fn a_way_round_is_no_shorter(a in anywhere(), b in anywhere(), c in anywhere()) {
         prop_assert!(a.distance_km(c) <= a.distance_km(b) + b.distance_km(c) + 1e-3);
+    }
+
+    #[test]
+    fn a_city_is_found_by_the_rule_of_its_name_whatever_the_capitals(
+        names in prop::collection::vec("[abAB]{1,2}[ -]?[éÉßzZ]{0,2}", 0..30), asked in "[abAB]{1,2}[ -]?[éÉßzZ]{0,2}",
+    ) {
+        let key = |name: &str| name.trim().to_lowercase();
+        let mut rules = Rules::default();
+        let mut first = BTreeMap::new();
+        for (n, name) in names.iter().enumerate() {
+            let to = first.entry(key(name)).or_insert_with(|| region(&format!("r{n}")));
+            rules.add(Level::City, &format!("GB/{name}"), to).unwrap();
+            rules.add(Level::City, &format!("FR/{name}"), &region("elsewhere")).unwrap();
+        }
+        let record = Record { country: Some("GB"), city: city(1, &asked), ..Record::default() };
+        let found = rules.find(&record).map(|(region, _)| region);
+        prop_assert_eq!(found, first.get(&key(&asked)));
     }
 
     #[test]
