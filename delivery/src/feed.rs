@@ -81,8 +81,8 @@ pub struct Stream {
 pub struct Playlist {
     /// The playlist.
     pub body: Document,
-    /// When it came from the upstream; none at the primary, who makes it.
-    pub came_at: Option<Instant>,
+    /// When the primary made it, as far as this server can tell: from then on it ages (RFC 9111 4.2.3).
+    pub made_at: Instant,
     /// Its EXT-X-TARGETDURATION.
     pub target_duration: Duration,
     /// The media sequence number of the newest segment listed; none where none is.

@@ -169,9 +169,7 @@ pub(super) fn playlist(playlist: &Playlist, form: &Form, compressed: bool, has_i
     headers.insert(header::CACHE_CONTROL, cache);
     headers.insert(header::ETAG, form.tag.clone());
     headers.insert(header::VARY, ACCEPT_ENCODING);
-    if let Some(came_at) = playlist.came_at {
-        headers.insert(header::AGE, came_at.elapsed().as_secs().into());
-    }
+    headers.insert(header::AGE, playlist.made_at.elapsed().as_secs().into());
     answer
 }
 

@@ -65,6 +65,8 @@ fn report<B>(request: &Request<B>) -> Option<Report> {
     in_headers.chain(in_query).reduce(Report::or)
 }
 
+/// A dictionary may be spread over several lines (RFC 9110 5.3).
 fn in_header(headers: &HeaderMap, name: &str) -> Option<Report> {
-    Report::parse(headers.get(name)?.to_str().ok()?)
+    let lines = headers.get_all(name).iter().filter_map(|line| Report::parse(line.to_str().ok()?));
+    lines.reduce(Report::or)
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use policy::ServerId;
 use reqwest::{Client as Http, RequestBuilder, Response};
 use tokio::{
@@ -48,6 +48,15 @@ pub(super) struct Client {
     failures_total: AtomicU64,
 }
 
+/// A playlist of the upstream.
+pub(super) struct Read {
+    pub(super) body: Bytes,
+    /// Where it was read.
+    pub(super) url: Url,
+    /// How old it was then.
+    pub(super) age: Duration,
+}
+
 impl Client {
     pub(super) fn new(id: ServerId, board: Arc<Board>, config: &Config) -> Result<Self, reqwest::Error> {
         let http = Http::builder()
@@ -77,13 +86,14 @@ impl Client {
         }
     }
 
-    /// A playlist, and where it was read, after at most `held` that the upstream was asked to hold it.
-    pub(super) async fn playlist(&self, path: &str, held: Duration) -> Result<(Bytes, Url), FetchError> {
+    /// A playlist, after at most `held` that the upstream was asked to hold it.
+    pub(super) async fn playlist(&self, path: &str, held: Duration) -> Result<Read, FetchError> {
         let base = self.upstream()?;
         let read = async {
             let url = absolute(&base, path)?;
             let response = self.answer(self.request(url.clone())).await?;
-            Ok((self.body(response).await?, url))
+            let age = age(response.headers());
+            Ok(Read { body: self.body(response).await?, url, age })
         };
         let answer = tokio::select! {
             answer = timeout(held + self.answer_timeout, read) => {
@@ -173,6 +183,12 @@ impl Client {
         let body = body.map_err(|error| FetchError::Failed(reason(&error)))?;
         body.ok_or(FetchError::TooLarge("upstream.max_playlist_bytes"))
     }
+}
+
+/// How old the answer was when it was given, in whole seconds (RFC 9111 5.1); nothing where it does not say.
+fn age(headers: &HeaderMap) -> Duration {
+    let age = headers.get(header::AGE).and_then(|age| age.to_str().ok()?.parse().ok());
+    Duration::from_secs(age.unwrap_or_default())
 }
 
 fn absolute(base: &str, path: &str) -> Result<Url, FetchError> {

@@ -6,11 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use hls::{MediaPlaylist, Resource};
-use url::Url;
 
-use super::{client::Client, kept::Subject, objects::Objects};
+use super::{
+    client::{Client, Read},
+    kept::Subject,
+    objects::Objects,
+};
 use crate::{
     document::Document,
     feed::Playlist,
@@ -37,9 +39,9 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Reads `body`, which came from `url`; `ahead` segments are worth to be fetched ahead.
-    pub(super) fn read(body: Bytes, url: &Url, ahead: usize) -> Result<Self, FetchError> {
-        let media = MediaPlaylist::parse(&body, url)
+    /// Understands what was read; `ahead` segments are worth to be fetched ahead.
+    fn of(Read { body, url, age }: Read, ahead: usize) -> Result<Self, FetchError> {
+        let media = MediaPlaylist::parse(&body, &url)
             .map_err(|error| FetchError::Failed(format!("its playlist {url} cannot be used: {error}")))?;
         let mut newest: Vec<Key> = Vec::new();
         for segment in &media.segments[media.segments.len().saturating_sub(ahead)..] {
@@ -54,7 +56,8 @@ impl Listing {
         }
         let playlist = Playlist {
             body: Document::new(body),
-            came_at: Some(Instant::now()),
+            // An age that reaches beyond the start of this machine's clock is nobody's.
+            made_at: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
             target_duration: Duration::from_secs(media.target_duration_s),
             newest: media.segments.last().map(|segment| segment.sequence),
             ended: media.ended,
@@ -80,14 +83,14 @@ pub(super) struct Media {
 impl Media {
     /// Asks for the playlist once; with `msn`, when that segment is listed.
     pub(super) async fn read(&self, held: Option<(u64, Duration)>) -> Result<Listing, FetchError> {
-        let (body, url) = match held {
+        let read = match held {
             None => self.client.playlist(&self.path, Duration::ZERO).await?,
             Some((msn, held)) => {
                 let path = format!("{}?_HLS_msn={msn}", self.path);
                 self.client.playlist(&path, held).await?
             }
         };
-        Listing::read(body, &url, self.fetch_ahead)
+        Listing::of(read, self.fetch_ahead)
     }
 }
 

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use hls::{Multivariant, Template};
 
-use super::{client::Client, kept::Subject};
+use super::{
+    client::{Client, Read},
+    kept::Subject,
+};
 use crate::object::FetchError;
 
 /// Looks older than this many refreshes are of no use to anybody.
@@ -23,7 +26,7 @@ impl Subject for Ladder {
     type Value = Arc<Template>;
 
     async fn ask(&self, _: Option<&Arc<Template>>) -> Result<Arc<Template>, FetchError> {
-        let (body, url) = self.client.playlist(&self.path, Duration::ZERO).await?;
+        let Read { body, url, .. } = self.client.playlist(&self.path, Duration::ZERO).await?;
         let read = Multivariant::parse(&body, &url).and_then(|read| Template::of_upstream(&read));
         match read {
             Ok((template, _)) => Ok(Arc::new(template)),

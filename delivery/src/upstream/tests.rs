@@ -9,7 +9,7 @@ use policy::{Phase, session::Keys};
 use service::BackoffConfig;
 use tokio::time::timeout;
 
-use self::origin::{OBJECT, Origin};
+use self::origin::{AGE_S, OBJECT, Origin};
 use super::*;
 use crate::situation::Situation;
 
@@ -70,6 +70,13 @@ async fn a_crowd_at_a_cold_relay_is_one_request_for_each_thing() {
     until(|| origin.asked("/live/360p/live.m3u8?_HLS_msn=8") == 1).await;
     assert_eq!(origin.asked("/live/360p/live.m3u8"), 2, "one at once, one that is held");
     assert_eq!(origin.asked("720p"), 0, "nobody watches it");
+}
+
+#[tokio::test]
+async fn a_playlist_is_as_old_as_its_upstream_says() {
+    let relay = relay_of(&Origin::listing(Some(7)).await);
+    let playlist = soon(relay.media_playlist("live", "720p", None)).await.unwrap();
+    assert!(playlist.made_at.elapsed() >= Duration::from_secs(AGE_S), "{:?}", playlist.made_at.elapsed());
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn what_a_player_says_counts_for_the_region_of_its_session_with_playlists_
     client.get(&format!("{playlist}&{ALL}")).await;
     assert_eq!(told(&recorder, "eu"), [4.1, 3_125e3, 1.0, 1.0]);
     let segment = Request::get("/live/v0/1.m4s").header("cmcd-request", "bl=1000,mtp=5000,su");
-    client.ask(segment.header("cmcd-status", "bs")).await;
+    client.ask(segment.header("cmcd-status", "rtp=900").header("cmcd-status", "bs")).await;
     client.get(&format!("/live/v0/1.m4s?{ALL}")).await;
     assert_eq!(told(&recorder, "eu"), [4.1 + 1.0 + 4.1, 6_875e3, 3.0, 1.0], "a session starts up once");
     assert_eq!(told(&recorder, "default"), SILENT);

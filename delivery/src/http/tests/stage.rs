@@ -38,7 +38,7 @@ pub(super) const LIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n";
 /// `/live/v0/1.m4s` is `0123456789`; `2.m4s` is what the test sends; `3.m4s` has four million bytes; others are gone.
 pub(super) struct Stage {
     template: Arc<Template>,
-    came_at: Option<Instant>,
+    made_at: Instant,
     store: Store<Script>,
 }
 
@@ -85,8 +85,8 @@ impl Feed for Stage {
     async fn media_playlist(&self, stream: &str, _: &str, msn: Option<u64>) -> Result<Playlist, Error> {
         self.known(stream)?;
         let body = msn.map_or_else(|| LIST.to_owned(), |msn| format!("{LIST}#waited for {msn}\n"));
-        let (body, came_at) = (Document::new(body), self.came_at);
-        Ok(Playlist { body, came_at, target_duration: TARGET, newest: Some(3), ended: false })
+        let (body, made_at) = (Document::new(body), self.made_at);
+        Ok(Playlist { body, made_at, target_duration: TARGET, newest: Some(3), ended: false })
     }
 
     async fn object(&self, resource: &Resource<'_>) -> Result<Object, Error> {
@@ -119,7 +119,7 @@ pub(super) struct Scene {
     pub(super) situation: Situation,
     pub(super) routes: Routes,
     /// When the playlist came from an upstream.
-    pub(super) came_at: Option<Instant>,
+    pub(super) made_at: Instant,
 }
 
 impl Default for Scene {
@@ -133,7 +133,7 @@ impl Default for Scene {
             census: census::Config::default(),
             situation,
             routes: Routes::default(),
-            came_at: None,
+            made_at: Instant::now(),
         }
     }
 }
@@ -163,7 +163,7 @@ impl Scene {
         let script = Script { arriving: tokio::sync::Mutex::new(Some(arriving)) };
         let feed = Stage {
             template: Arc::new(template),
-            came_at: self.came_at,
+            made_at: self.made_at,
             store: Store::new(script, crate::object::Config::default()),
         };
         let server = match self.kind {

@@ -22,6 +22,9 @@ const MULTIVARIANT: &str = "#EXTM3U\n\
 /// What every object has: long enough to break in the middle.
 pub(super) const OBJECT: &[u8] = b"0123456789";
 
+/// How old its playlists are, in seconds.
+pub(super) const AGE_S: u64 = 1;
+
 /// Handles to the origin, shared with its tasks.
 #[derive(Clone)]
 pub(super) struct Origin {
@@ -108,7 +111,9 @@ impl Origin {
             if self.lacking.lock().unwrap().is_some_and(|lacking| path.contains(lacking)) {
                 return status(StatusCode::SERVICE_UNAVAILABLE, String::new());
             }
-            return self.unless_failing(self.playlist());
+            let mut answer = self.unless_failing(self.playlist());
+            answer.headers_mut().insert(header::AGE, AGE_S.into());
+            return answer;
         }
         self.object(range.as_deref())
     }
