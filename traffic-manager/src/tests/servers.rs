@@ -56,14 +56,18 @@ async fn a_relay_of_another_port_that_came_before_the_primary_goes_and_is_told_w
 }
 
 #[tokio::test]
-async fn before_the_primary_comes_the_port_of_its_url_holds() {
+async fn the_port_that_the_primary_advertises_is_the_fleets_wherever_the_manager_calls_on_it() {
     let folder = tempfile::tempdir().unwrap();
     // Nobody listens at port 1.
     let config = Config { primary: Some("http://127.0.0.1:1/live/index.m3u8".parse().unwrap()), ..quick() };
     let manager = Running::with(config, folder.path()).await;
-    let status = FakeServer::attach(&manager, relay(2)).await.unwrap_err();
-    assert_eq!(status.code(), Code::FailedPrecondition);
-    assert!(status.message().contains("http://127.0.0.1:1"), "{status}");
+    let first = FakeServer::attach(&manager, relay(2)).await.unwrap();
+    let _primary = manager.primary().await;
+    let wrong = Hello { base_url: "http://127.0.0.3:1".to_owned(), ..relay(3) };
+    let status = FakeServer::attach(&manager, wrong).await.unwrap_err();
+    assert!(status.message().contains("http://127.0.0.1:8080"), "{status}");
+    first.goodbye().await;
+    first.closed().await;
 }
 
 #[tokio::test]
