@@ -129,6 +129,18 @@ fn a_second_death_does_not_prolong_the_first() {
 }
 
 #[test]
+fn newcomers_beyond_those_of_the_first_death_are_not_taken_for_those_of_the_second() {
+    let mut story = broken_off(settings());
+    story.attach(hello(B, Phase::Serving));
+    story.seconds(2, &[(P, Phase::Serving, 10), (B, Phase::Serving, 10)]);
+    assert_eq!(demanded(&story), 20);
+    story.observe(Observation::Disconnected { server: id(B), attachment: 1 }).unwrap();
+    assert_eq!(demanded(&story), 20);
+    report(&mut story, P, 1, Class::Steers, 15);
+    assert_eq!(demanded(&story), 20);
+}
+
+#[test]
 fn viewers_who_are_seen_nowhere_after_their_relay_died_are_given_up_when_none_could_still_come_back() {
     let mut story = broken_off(settings());
     let died = story.now;

@@ -52,11 +52,10 @@ impl Adrift {
 
     /// `viewers` of `server` are counted there no more; `counted` are, elsewhere.
     fn lose(&mut self, server: &ServerId, viewers: u32, counted: u32) {
-        if self.is_empty() {
-            self.before = i64::from(counted);
-        } else {
-            self.before -= i64::from(viewers);
-        }
+        // Who came or left beyond those that were lost until now says nothing of those that are lost now.
+        let lost: u32 = self.losses.iter().map(|loss| loss.viewers).fold(0, u32::saturating_add);
+        let found = self.found(counted.saturating_add(viewers)).min(lost);
+        self.before = i64::from(counted) - i64::from(found);
         if viewers > 0 {
             self.losses.push_back(Loss { server: server.clone(), viewers, until: None });
         }
