@@ -244,6 +244,7 @@ impl fmt::Display for Counted {
         write!(f, "{count} {thing}{}", if *count == 1 { "" } else { "s" })
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 pub(crate) struct Adrift {
     /// The oldest first: who is found is taken for one of those.
     losses: VecDeque<Loss>,
-    /// Viewers that were counted elsewhere when nobody was found yet. Below 0 where some were found and lost again.
+    /// Viewers that count elsewhere and are nobody's find. Below 0 where some were found and lost again.
     before: i64,
 }
 
@@ -41,24 +41,27 @@ impl Adrift {
 
     /// How many are to be found, where `counted` are counted now.
     fn viewers(&self, counted: u32) -> u32 {
-        let lost: u32 = self.losses.iter().map(|loss| loss.viewers).fold(0, u32::saturating_add);
-        lost - self.found(counted).min(lost)
+        self.lost() - self.found(counted)
     }
 
-    /// By how many the region has grown since the first was lost.
+    fn lost(&self) -> u32 {
+        self.losses.iter().map(|loss| loss.viewers).fold(0, u32::saturating_add)
+    }
+
+    /// By how many the region has grown since the first was lost: of those that were lost.
     fn found(&self, counted: u32) -> u32 {
-        u32::try_from((i64::from(counted) - self.before).max(0)).unwrap_or(u32::MAX)
+        let grown = u32::try_from((i64::from(counted) - self.before).max(0)).unwrap_or(u32::MAX);
+        grown.min(self.lost())
     }
 
-    /// `viewers` of `server` are counted there no more; `counted` are, elsewhere.
+    /// `viewers` of `server` are counted there no more; `counted` are, elsewhere. Those of one whose stream broke are lost already.
     fn lose(&mut self, server: &ServerId, viewers: u32, counted: u32) {
-        // Who came or left beyond those that were lost until now says nothing of those that are lost now.
-        let lost: u32 = self.losses.iter().map(|loss| loss.viewers).fold(0, u32::saturating_add);
-        let found = self.found(counted.saturating_add(viewers)).min(lost);
-        self.before = i64::from(counted) - i64::from(found);
-        if viewers > 0 {
-            self.losses.push_back(Loss { server: server.clone(), viewers, until: None });
+        if self.losses.iter().any(|loss| loss.is_open(server)) {
+            return;
         }
+        // Who came or left beyond those that were lost until now says nothing of those that are lost now.
+        self.before = i64::from(counted) - i64::from(self.found(counted.saturating_add(viewers)));
+        self.losses.push_back(Loss { server: server.clone(), viewers, until: None });
     }
 
     /// A server whose stream had broken is back, and counts its viewers as before.
@@ -101,8 +104,11 @@ impl Fleet {
     pub(super) fn cast_adrift(&mut self, id: &ServerId) {
         let Some(server) = self.servers.get(id) else { return };
         for (region, state) in &mut self.regions {
-            let counted = counted(self.servers.values().filter(|other| other.id != *id), region);
-            state.adrift.lose(id, server.viewers.going_by_themselves(region), counted);
+            let viewers = server.viewers.going_by_themselves(region);
+            if viewers > 0 {
+                let elsewhere = counted(self.servers.values().filter(|other| other.id != *id), region);
+                state.adrift.lose(id, viewers, elsewhere);
+            }
         }
     }
 
@@ -114,10 +120,8 @@ impl Fleet {
     }
 
     /// A server has left, is taken for dead, or was started again: its viewers are counted there no more.
-    pub(super) fn set_adrift(&mut self, id: &ServerId) {
-        if self.servers.get(id).is_some_and(|server| server.broken_off.is_none()) {
-            self.cast_adrift(id);
-        }
+    pub(super) fn cut_loose(&mut self, id: &ServerId) {
+        self.cast_adrift(id);
         let now = self.now;
         let Some(server) = self.servers.get_mut(id) else { return };
         let until = server.unheard_since(now) + server.longest_absence(&self.settings);
@@ -154,7 +158,7 @@ fn counted<'a>(servers: impl Iterator<Item = &'a Server>, region: &Region) -> u3
 
 impl Viewers {
     /// Viewers of one region that go elsewhere by themselves where their server has died.
-    pub(super) fn going_by_themselves(&self, region: &Region) -> u32 {
+    fn going_by_themselves(&self, region: &Region) -> u32 {
         self.of(region) - self.of_class(region, Class::Redirects)
     }
 }

@@ -24,7 +24,7 @@ impl Fleet {
             self.close_misfits(&hello.base_url);
         }
         match self.servers.get(&id).map(|known| known.restarts(&hello)) {
-            Some(true) => self.set_adrift(&id),
+            Some(true) => self.cut_loose(&id),
             Some(false) => self.take_back(&id),
             None => {}
         }

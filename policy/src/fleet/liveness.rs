@@ -112,7 +112,7 @@ impl Fleet {
                 && server.broken_off.is_some_and(|since| now.since(since) >= allowance)
         };
         for id in self.ids_of(dead) {
-            self.set_adrift(&id);
+            self.cut_loose(&id);
             if let Some(server) = self.servers.get_mut(&id) {
                 server.vacated = true;
             }
@@ -145,7 +145,7 @@ impl Fleet {
     /// A server is lost: nobody is on it any more, and its slot rests.
     pub(super) fn give_up(&mut self, id: &ServerId, reason: Reason) {
         let (now, rest) = (self.now, self.settings.slot_rest);
-        self.set_adrift(id);
+        self.cut_loose(id);
         let Some(server) = self.servers.get_mut(id) else { return };
         server.redirected.clear();
         server.target.clear();

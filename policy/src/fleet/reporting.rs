@@ -62,7 +62,7 @@ impl Fleet {
     /// A server has left.
     pub(super) fn depart(&mut self, id: &ServerId, reason: Reason) {
         let now = self.now;
-        self.set_adrift(id);
+        self.cut_loose(id);
         let Some(server) = self.servers.get_mut(id) else { return };
         server.redirected.clear();
         server.target.clear();
