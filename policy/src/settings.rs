@@ -16,8 +16,8 @@ pub struct Settings {
     pub regions: BTreeMap<Region, RegionSettings>,
     /// Regions followed at once; viewers of further ones count for [`Region::fallback`]. 64: more than anybody has relays in.
     pub max_regions: usize,
-    /// Relays of the whole fleet at most, from the wish for one until it is gone: those that drain or are not heard included, an
-    /// operator's that only stand by not. 100: a bill that somebody notices in time.
+    /// Relays of the whole fleet at most, from the wish for one until it is gone or taken for dead: those that drain or are not heard
+    /// included, an operator's that only stand by not. One that was taken for dead and lives is over it until it is back. 100: a bill that somebody notices in time.
     pub fleet_budget: u32,
     /// A region is left when its demand is below this part of its threshold. 0.7: a third of a crowd has gone, which is more
     /// than a crowd wavers.

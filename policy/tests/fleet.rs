@@ -167,6 +167,20 @@ fn nothing_is_drained_while_a_relay_of_the_region_is_not_heard() {
 }
 
 #[test]
+fn a_relay_that_starts_is_not_ended_while_the_only_other_one_is_not_heard() {
+    let mut story = Story::settled(Settings { hold: Duration::from_secs(4), ..settings() });
+    story.offer(&[A, B]);
+    story.attach(Hello { launched: true, ..hello(A, Phase::Serving) });
+    story.seconds(1, &[(P, Phase::Serving, 3), (A, Phase::Serving, 600)]);
+    assert_eq!(story.launches(), [id(B)]);
+    story.seconds(1, &[(P, Phase::Serving, 3), (A, Phase::Serving, 9)]);
+    story.seconds(6, &[(P, Phase::Serving, 3)]);
+    assert_eq!((story.phase(A), story.phase(B)), (Some(Phase::Suspect), Some(Phase::Requested)));
+    story.seconds(2, &[(P, Phase::Serving, 3), (A, Phase::Serving, 9)]);
+    assert_eq!(story.phase(B), Some(Phase::Retired), "it is not needed: {:?}", story.actions());
+}
+
+#[test]
 fn the_budget_bounds_relays_that_stand_by_once_they_are_told_to_serve_and_a_call_back_costs_nothing() {
     let mut story = Story::settled(Settings { fleet_budget: 1, ..settings() });
     story.attach(hello(A, Phase::Standby));

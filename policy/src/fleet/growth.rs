@@ -3,8 +3,8 @@
 //! Order of growth: a drain is called back, then a relay that stands by is told to serve, then the provisioner is asked;
 //! at last a relay that stands by where one has just died. The budget bounds relays that there are, whatever they do; so a drain
 //! called back costs nothing new, and an operator's relay that is told to serve does. Order of shrinking: what has not attached yet, then
-//! the relay with the fewest viewers, while all of the region are heard: who is not may be gone by itself in a moment. And nothing within the
-//! cooldown of the last growth.
+//! the relay with the fewest viewers. Nothing shrinks within the cooldown of the last growth, nor while a relay of the region is not heard,
+//! which may be gone by itself in a moment.
 
 use super::{Command, Fleet, Offer, Server};
 use crate::{
@@ -168,15 +168,15 @@ impl Fleet {
     fn surplus(&self, region: &Region) -> Option<ServerId> {
         let state = self.regions.get(region)?;
         let cooling = state.grown.is_some_and(|grown| self.now < grown + self.settings.cooldown);
-        if cooling || self.active(region).count() <= state.wanted() as usize {
+        let unsure = self.active(region).any(|server| server.phase == Phase::Suspect);
+        if cooling || unsure || self.active(region).count() <= state.wanted() as usize {
             return None;
         }
-        let fewest = |server: &&Server| {
-            (server.is_attached(), server.viewers.total(), std::cmp::Reverse(server.id.clone()))
-        };
-        let surplus = self.active(region).min_by_key(fewest)?;
-        let unsure = self.active(region).any(|server| server.phase == Phase::Suspect);
-        (!surplus.is_attached() || !unsure).then(|| surplus.id.clone())
+        self.active(region)
+            .min_by_key(|server| {
+                (server.is_attached(), server.viewers.total(), std::cmp::Reverse(server.id.clone()))
+            })
+            .map(|server| server.id.clone())
     }
 
     /// One relay fewer: drained where it is attached, ended where it is not yet.
