@@ -185,6 +185,43 @@ fn the_primary_that_attaches_says_the_scheme_and_port_and_who_came_before_and_do
 }
 
 #[test]
+fn a_primary_that_forgot_where_it_was_does_not_send_every_relay_away() {
+    let mut story = Story::settled(settings());
+    story.attach(hello(A, Phase::Serving));
+    story.seconds(1, &[(P, Phase::Serving, 1), (A, Phase::Serving, 4)]);
+    story.observe(Observation::Disconnected { server: id(P), attachment: 1 }).unwrap();
+    let elsewhere = || Hello {
+        base_url: "http://127.0.0.1:9000".into(),
+        attachment: 2,
+        incarnation: 2,
+        ..hello(P, Phase::Serving)
+    };
+    let refused = story.observe(Observation::Attached(elsewhere())).unwrap_err().to_string();
+    assert!(refused.contains("http://127.0.0.1:9000") && refused.contains("--advertise"), "{refused}");
+    assert_eq!(story.phase(A), Some(Phase::Serving));
+    story.seconds(1, &[(A, Phase::Serving, 0)]);
+    story.attach(elsewhere());
+    assert_eq!(story.phase(A), Some(Phase::Retired), "nobody plays from it");
+}
+
+#[test]
+fn slots_of_another_port_than_the_primarys_are_told_to_nobody_and_started_by_nobody() {
+    let mut story = Story::settled(settings());
+    story.observe(Observation::Disconnected { server: id(P), attachment: 1 }).unwrap();
+    story.attach(Hello {
+        base_url: "http://127.0.0.1:80".into(),
+        incarnation: 2,
+        ..hello(P, Phase::Serving)
+    });
+    story.offer(&[A]);
+    assert!(story.fleet.routing().pathways.is_empty());
+    story.seconds(2, &[(P, Phase::Serving, 9)]);
+    assert!(story.launches().is_empty());
+    let starved = story.fleet.regions().next().unwrap().1.starved.as_ref().unwrap().to_string();
+    assert!(starved.contains("http://127.0.0.2:8080") && starved.contains("[provisioner]"), "{starved}");
+}
+
+#[test]
 fn a_server_that_died_may_attach_again_at_once() {
     let mut story = Story::settled(settings());
     story.attach(hello(A, Phase::Standby));

@@ -1,6 +1,6 @@
 //! Why something was decided: a word for metrics and a sentence for people.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// Why something was decided, with the numbers that it was decided by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub enum Reason {
     NoProvisioner,
     /// Every slot of this region is taken.
     SlotsTaken,
+    /// No slot has the primary's scheme and port: one of them.
+    SlotsMisfit(Arc<str>),
     /// Slots where a relay died must rest.
     SlotsRest,
     /// Launches failed; the next try waits.
@@ -127,6 +129,7 @@ impl Reason {
             Self::CountsFresh => "counts-fresh",
             Self::NoProvisioner => "no-provisioner",
             Self::SlotsTaken => "slots-taken",
+            Self::SlotsMisfit(_) => "slots-misfit",
             Self::SlotsRest => "slots-rest",
             Self::Backoff => "backoff",
             Self::RegionFull(_) => "region-full",
@@ -176,6 +179,11 @@ impl fmt::Display for Reason {
                     "{silent} of {servers} servers went silent at once: the manager may be the one cut off"
                 )
             }
+            Self::SlotsMisfit(slot) => write!(
+                f,
+                "relays at {slot} would have another scheme or port than the primary: set port in [provisioner], or start relays at \
+                 the primary's by hand"
+            ),
             Self::RegionFull(most) => {
                 write!(f, "the region may have {} and has no fewer: raise max_relays", relays(most))
             }
@@ -229,6 +237,7 @@ impl Reason {
             | Self::NeverReady(_)
             | Self::LaunchFailed(_)
             | Self::Blind { .. }
+            | Self::SlotsMisfit(_)
             | Self::RegionFull(_)
             | Self::BudgetSpent(_) => "",
         }

@@ -9,6 +9,11 @@ pub(crate) struct Address<'a> {
 }
 
 impl<'a> Address<'a> {
+    /// Whether two base URLs share scheme and port.
+    pub(crate) fn same(one: &str, other: &str) -> bool {
+        Address::parse(one) == Address::parse(other)
+    }
+
     /// The parts of `scheme://host[:port]`, or nothing where that is not what it is.
     pub(crate) fn parse(base_url: &'a str) -> Option<Self> {
         parts(base_url).map(|(address, _)| address)

@@ -115,19 +115,34 @@ impl Fleet {
             return Err(Refusal::OtherHost { id: hello.id.clone(), known: Arc::clone(known) });
         }
         let theirs = Arc::clone(&hello.base_url);
-        // The primary says the fleet's scheme and port, as players know them: a relay that comes before it is judged when it comes.
-        let primary = self.primary().filter(|primary| primary.is_attached() && hello.kind == Kind::Relay);
-        match primary.map(|primary| Arc::clone(&primary.base_url)) {
-            Some(ours) if Address::parse(&ours) != Some(address) => Err(Refusal::OtherPort { theirs, ours }),
+        let ours = self.primary().filter(|known| Address::parse(&known.base_url) != Some(address));
+        match ours.map(|known| (known.is_attached(), Arc::clone(&known.base_url))) {
+            Some((_, ours)) if hello.kind == Kind::Primary && self.serves_beside(&ours) => {
+                Err(Refusal::OtherPrimary { theirs, ours })
+            }
+            Some((true, ours)) if hello.kind == Kind::Relay => Err(Refusal::OtherPort { theirs, ours }),
             _ => Ok(()),
         }
+    }
+
+    /// Whether players play from relays that have the scheme and port of the primary at `base_url`.
+    fn serves_beside(&self, base_url: &str) -> bool {
+        let serves =
+            |server: &Server| server.kind == Kind::Relay && server.is_there() && server.viewers.total() > 0;
+        self.servers.values().any(|server| serves(server) && Address::same(&server.base_url, base_url))
+    }
+
+    /// Whether a relay at `base_url` could be in the fleet: the primary says its scheme and port, as players know them. A relay that
+    /// comes before it is judged when it comes.
+    pub(super) fn fits(&self, base_url: &str) -> bool {
+        self.primary().is_none_or(|primary| Address::same(&primary.base_url, base_url))
     }
 
     /// Relays that came before the primary and have another scheme or port are let go: they attach again, and hear why they may
     /// not.
     fn close_misfits(&mut self, primary: &str) {
         let misfit = |server: &Server| {
-            let other = Address::parse(&server.base_url) != Address::parse(primary);
+            let other = !Address::same(&server.base_url, primary);
             server.kind == Kind::Relay && server.is_attached() && other
         };
         for id in self.ids_of(misfit) {

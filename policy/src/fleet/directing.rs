@@ -62,7 +62,7 @@ impl Fleet {
     /// Slots that the provisioner offers, and relays that attached from elsewhere, by id.
     pub(super) fn pathways(&self) -> Vec<Pathway> {
         let mut pathways: BTreeMap<ServerId, Pathway> = BTreeMap::new();
-        for offer in self.slots.iter() {
+        for offer in self.slots.iter().filter(|offer| self.fits(&offer.base_url)) {
             let slot = Slot { id: offer.id.clone(), base_url: Arc::clone(&offer.base_url) };
             let regions = offer.region.as_ref().map_or_else(Vec::new, |own| self.reached_from(own));
             pathways.insert(offer.id.clone(), Pathway { slot, regions });

@@ -6,6 +6,8 @@
 //! the relay with the fewest viewers. Nothing shrinks within the cooldown of the last growth, nor while a relay of the region is not heard,
 //! which may be gone by itself in a moment.
 
+use std::sync::Arc;
+
 use super::{Command, Fleet, Offer, Server};
 use crate::{
     Phase, Region, ServerId, Time,
@@ -139,9 +141,12 @@ impl Fleet {
 
     /// A slot that reaches the region and where nobody is; else why there is none.
     fn free_slot(&self, region: &Region) -> Result<Offer, Reason> {
-        let slots = self.slots.reaching(region);
+        let mut slots = self.slots.reaching(region);
+        let Some(slot) = slots.first() else { return Err(Reason::NoProvisioner) };
+        let misfit = Reason::SlotsMisfit(Arc::clone(&slot.base_url));
+        slots.retain(|slot| self.fits(&slot.base_url));
         if slots.is_empty() {
-            return Err(Reason::NoProvisioner);
+            return Err(misfit);
         }
         let vacant =
             |slot: &&&Offer| self.servers.get(&slot.id).is_none_or(|server| server.phase == Phase::Failed);

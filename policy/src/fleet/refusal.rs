@@ -48,6 +48,17 @@ pub enum Refusal {
         /// The primary's.
         ours: Arc<str>,
     },
+    /// It is not where the fleet's primary was, and players play from relays that go by that.
+    #[error(
+        "{theirs} has another scheme or port than {ours}, where this fleet's primary was and which its relays share: start it with \
+         that port or --advertise, or drain the relays first"
+    )]
+    OtherPrimary {
+        /// The newcomer's base URL.
+        theirs: Arc<str>,
+        /// Where the primary was.
+        ours: Arc<str>,
+    },
     /// Players hold on to an id and its host.
     #[error(
         "server id {id} belongs to {known}: an id is never pointed to another host; start this one with another id"

@@ -201,9 +201,10 @@ fn refused(refusal: &Refusal) -> Status {
     let text = refusal.to_string();
     match refusal {
         Refusal::DuplicateId { .. } | Refusal::SecondPrimary { .. } => Status::already_exists(text),
-        Refusal::OtherPort { .. } | Refusal::OtherHost { .. } | Refusal::FleetFull { .. } => {
-            Status::failed_precondition(text)
-        }
+        Refusal::OtherPort { .. }
+        | Refusal::OtherPrimary { .. }
+        | Refusal::OtherHost { .. }
+        | Refusal::FleetFull { .. } => Status::failed_precondition(text),
         _ => Status::invalid_argument(text),
     }
 }
