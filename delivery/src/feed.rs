@@ -81,8 +81,9 @@ pub struct Stream {
 pub struct Playlist {
     /// The playlist.
     pub body: Document,
-    /// When the primary made it, as far as this server can tell: from then on it ages (RFC 9111 4.2.3).
-    pub made_at: Instant,
+    /// Since when it ages, at a relay: when the upstream gave it out, or a cache in between had it (RFC 9111 4.2.3). None at the primary:
+    /// an origin's own answer has no age (RFC 9111 5.1).
+    pub given_at: Option<Instant>,
     /// Its EXT-X-TARGETDURATION.
     pub target_duration: Duration,
     /// The media sequence number of the newest segment listed; none where none is.

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
@@ -72,7 +72,7 @@ impl Publication {
         };
         shelf.playlist.store(Some(Arc::new(Playlist {
             body: Document::new(window.render()),
-            made_at: Instant::now(),
+            given_at: None,
             target_duration: Duration::from_secs(window.target_duration_s()),
             newest: window.listed().map(|listed| *listed.end()),
             ended: window.has_ended(),

@@ -169,7 +169,9 @@ pub(super) fn playlist(playlist: &Playlist, form: &Form, compressed: bool, has_i
     headers.insert(header::CACHE_CONTROL, cache);
     headers.insert(header::ETAG, form.tag.clone());
     headers.insert(header::VARY, ACCEPT_ENCODING);
-    headers.insert(header::AGE, playlist.made_at.elapsed().as_secs().into());
+    if let Some(given_at) = playlist.given_at {
+        headers.insert(header::AGE, given_at.elapsed().as_secs().into());
+    }
     answer
 }
 

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -53,8 +53,8 @@ pub(super) struct Read {
     pub(super) body: Bytes,
     /// Where it was read.
     pub(super) url: Url,
-    /// How old it was then.
-    pub(super) age: Duration,
+    /// Since when it ages.
+    pub(super) given_at: Instant,
 }
 
 impl Client {
@@ -92,8 +92,9 @@ impl Client {
         let read = async {
             let url = absolute(&base, path)?;
             let response = self.answer(self.request(url.clone())).await?;
-            let age = age(response.headers());
-            Ok(Read { body: self.body(response).await?, url, age })
+            // Before the body: however long that takes, the playlist ages.
+            let given_at = given_at(response.headers());
+            Ok(Read { body: self.body(response).await?, url, given_at })
         };
         let answer = tokio::select! {
             answer = timeout(held + self.answer_timeout, read) => {
@@ -185,10 +186,13 @@ impl Client {
     }
 }
 
-/// How old the answer was when it was given, in whole seconds (RFC 9111 5.1); nothing where it does not say.
-fn age(headers: &HeaderMap) -> Duration {
-    let age = headers.get(header::AGE).and_then(|age| age.to_str().ok()?.parse().ok());
-    Duration::from_secs(age.unwrap_or_default())
+/// Since when an answer ages whose headers have just come. Of several ages the first counts (RFC 9111 5.1); one that reaches beyond
+/// the start of this machine's clock is nobody's.
+fn given_at(headers: &HeaderMap) -> Instant {
+    let age =
+        headers.get(header::AGE).and_then(|age| age.to_str().ok()?.split(',').next()?.trim().parse().ok());
+    let now = Instant::now();
+    now.checked_sub(Duration::from_secs(age.unwrap_or_default())).unwrap_or(now)
 }
 
 fn absolute(base: &str, path: &str) -> Result<Url, FetchError> {

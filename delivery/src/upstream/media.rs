@@ -1,10 +1,7 @@
 //! A rendition's media playlist, followed by blocking reload (RFC 8216bis 6.2.5.2): the upstream holds each request until the
 //! next segment is listed, so that a relay has a new playlist when its upstream has it, with one request a segment.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use hls::{MediaPlaylist, Resource};
 
@@ -40,7 +37,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Understands what was read; `ahead` segments are worth to be fetched ahead.
-    fn of(Read { body, url, age }: Read, ahead: usize) -> Result<Self, FetchError> {
+    fn of(Read { body, url, given_at }: Read, ahead: usize) -> Result<Self, FetchError> {
         let media = MediaPlaylist::parse(&body, &url)
             .map_err(|error| FetchError::Failed(format!("its playlist {url} cannot be used: {error}")))?;
         let mut newest: Vec<Key> = Vec::new();
@@ -56,8 +53,7 @@ impl Listing {
         }
         let playlist = Playlist {
             body: Document::new(body),
-            // An age that reaches beyond the start of this machine's clock is nobody's.
-            made_at: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
+            given_at: Some(given_at),
             target_duration: Duration::from_secs(media.target_duration_s),
             newest: media.segments.last().map(|segment| segment.sequence),
             ended: media.ended,

@@ -38,7 +38,7 @@ pub(super) const LIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n";
 /// `/live/v0/1.m4s` is `0123456789`; `2.m4s` is what the test sends; `3.m4s` has four million bytes; others are gone.
 pub(super) struct Stage {
     template: Arc<Template>,
-    made_at: Instant,
+    given_at: Option<Instant>,
     store: Store<Script>,
 }
 
@@ -85,8 +85,8 @@ impl Feed for Stage {
     async fn media_playlist(&self, stream: &str, _: &str, msn: Option<u64>) -> Result<Playlist, Error> {
         self.known(stream)?;
         let body = msn.map_or_else(|| LIST.to_owned(), |msn| format!("{LIST}#waited for {msn}\n"));
-        let (body, made_at) = (Document::new(body), self.made_at);
-        Ok(Playlist { body, made_at, target_duration: TARGET, newest: Some(3), ended: false })
+        let (body, given_at) = (Document::new(body), self.given_at);
+        Ok(Playlist { body, given_at, target_duration: TARGET, newest: Some(3), ended: false })
     }
 
     async fn object(&self, resource: &Resource<'_>) -> Result<Object, Error> {
@@ -118,8 +118,8 @@ pub(super) struct Scene {
     pub(super) census: census::Config,
     pub(super) situation: Situation,
     pub(super) routes: Routes,
-    /// When the playlist came from an upstream.
-    pub(super) made_at: Instant,
+    /// Since when the playlist ages, where it came from an upstream.
+    pub(super) given_at: Option<Instant>,
 }
 
 impl Default for Scene {
@@ -133,7 +133,7 @@ impl Default for Scene {
             census: census::Config::default(),
             situation,
             routes: Routes::default(),
-            made_at: Instant::now(),
+            given_at: None,
         }
     }
 }
@@ -163,7 +163,7 @@ impl Scene {
         let script = Script { arriving: tokio::sync::Mutex::new(Some(arriving)) };
         let feed = Stage {
             template: Arc::new(template),
-            made_at: self.made_at,
+            given_at: self.given_at,
             store: Store::new(script, crate::object::Config::default()),
         };
         let server = match self.kind {

@@ -112,7 +112,7 @@ impl Origin {
                 return status(StatusCode::SERVICE_UNAVAILABLE, String::new());
             }
             let mut answer = self.unless_failing(self.playlist());
-            answer.headers_mut().insert(header::AGE, AGE_S.into());
+            answer.headers_mut().insert(header::AGE, format!("{AGE_S}, 0").parse().unwrap());
             return answer;
         }
         self.object(range.as_deref())
