@@ -69,15 +69,18 @@ impl Regions {
         let mut looks = tokio::time::interval(self.look_every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let look = async {
+                looks.tick().await;
+                if let Some(file) = &mut map {
+                    self.networks.look(file).await;
+                }
+                if let Some((database, file)) = &mut database {
+                    database.look(file).await;
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = looks.tick() => {}
-            }
-            if let Some(file) = &mut map {
-                self.networks.look(file).await;
-            }
-            if let Some((database, file)) = &mut database {
-                database.look(file).await;
+                () = look => {}
             }
         }
     }

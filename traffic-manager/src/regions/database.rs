@@ -77,18 +77,10 @@ impl Database {
     /// Takes over what the file says, if it has changed.
     pub(super) async fn look(&self, file: &mut Watched) {
         let cities = self.cities;
-        match file.look(move |bytes| atlas(bytes, cities)).await {
-            None => {}
-            Some(Ok(atlas)) => {
-                said(&atlas, "the region database has changed");
-                self.atlas.store(Arc::new(atlas));
-                metrics::region_database_read("ok");
-            }
-            Some(Err(error)) => {
-                let file = file.path().display();
-                tracing::error!(%file, %error, "the region database has changed and cannot be used; the last good one stays");
-                metrics::region_database_read(error.as_str());
-            }
+        let judge = move |bytes| atlas(bytes, cities);
+        if let Some(atlas) = file.take_over("region database", judge, metrics::region_database_read).await {
+            said(&atlas, "the region database has changed");
+            self.atlas.store(Arc::new(atlas));
         }
     }
 }

@@ -68,18 +68,10 @@ impl Networks {
     /// Takes over what the file says, if it has changed.
     pub(super) async fn look(&self, file: &mut Watched) {
         let terms = Arc::clone(&self.terms);
-        match file.look(move |bytes| terms.map(&bytes)).await {
-            None => {}
-            Some(Ok(map)) => {
-                tracing::info!(networks = map.len(), "the region map has changed");
-                self.hang(map);
-                metrics::region_map_read("ok");
-            }
-            Some(Err(error)) => {
-                let file = file.path().display();
-                tracing::error!(%file, %error, "the region map has changed and cannot be used; the last good one stays");
-                metrics::region_map_read(error.as_str());
-            }
+        let judge = move |bytes: Vec<u8>| terms.map(&bytes);
+        if let Some(map) = file.take_over("region map", judge, metrics::region_map_read).await {
+            tracing::info!(networks = map.len(), "the region map has changed");
+            self.hang(map);
         }
     }
 

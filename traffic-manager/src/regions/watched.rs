@@ -1,8 +1,8 @@
 //! A file that may change while it is in use: read and judged at the start, and again whenever it is another.
 //!
 //! A version is done with once it has been read and judged, whether it is good or not. One that cannot be read, as may be while a new
-//! file takes the old one's place, is tried again at every look; that it cannot be read is news once. What a good file is, and what
-//! becomes of it, is left to whoever watches.
+//! file takes the old one's place, is tried again at every look; that it cannot be read is news once. One that changes while it is read
+//! is not judged: half a file may well look like a whole one. What a good file is, and what becomes of it, is left to whoever watches.
 
 use std::{
     error::Error,
@@ -52,13 +52,35 @@ impl Watched {
         Ok((Self { path: path.to_owned(), limit, judged, told: None }, made))
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// What `judge` makes of the file, if it is another than the last that was judged and good; one that cannot be used is told of, and
+    /// the last good one stays. `read` counts what came of it.
+    pub(super) async fn take_over<T, E>(
+        &mut self,
+        what: &str,
+        judge: impl FnOnce(Vec<u8>) -> Result<T, E> + Send + 'static,
+        read: impl FnOnce(&'static str),
+    ) -> Option<T>
+    where
+        T: Send + 'static,
+        E: Error + Send + 'static,
+    {
+        match self.look(judge).await? {
+            Ok(made) => {
+                read("ok");
+                Some(made)
+            }
+            Err(error) => {
+                let file = self.path.display();
+                tracing::error!(%file, %error, "the {what} has changed and cannot be used; the last good one stays");
+                read(error.as_str());
+                None
+            }
+        }
     }
 
     /// What `judge` makes of the file, if it is another than the last that was judged; nothing where there is no news. Reads and
     /// judges where it holds up nobody.
-    pub(super) async fn look<T, E>(
+    async fn look<T, E>(
         &mut self,
         judge: impl FnOnce(Vec<u8>) -> Result<T, E> + Send + 'static,
     ) -> Option<Result<T, Unusable<E>>>
@@ -73,6 +95,9 @@ impl Watched {
         }
         let (path, limit) = (self.path.clone(), self.limit);
         let read = spawn_blocking(move || read(&path, limit, judge)).await;
+        if version(tokio::fs::metadata(&self.path).await) != now {
+            return None;
+        }
         let result = read.unwrap_or_else(|error| Err(error.into()));
         if let Err(Unusable::Unread(Unread::Unreadable(error))) = &result {
             let trouble = Some((now, error.to_string()));
@@ -87,7 +112,7 @@ impl Watched {
 
 impl<E: Error> Unusable<E> {
     /// The word in metrics.
-    pub(super) fn as_str(&self) -> &'static str {
+    fn as_str(&self) -> &'static str {
         match self {
             Self::Unread(Unread::Unreadable(_)) => "unreadable",
             Self::Unread(Unread::TooLarge(_)) | Self::Invalid(_) | Self::BrokenOff(_) => "invalid",
@@ -136,11 +161,11 @@ mod tests {
         }
 
         fn take_away(&self) {
-            fs::rename(self.file.path(), self.folder.path().join("away")).unwrap();
+            fs::rename(&self.file.path, self.folder.path().join("away")).unwrap();
         }
 
         fn put_back(&self) {
-            fs::rename(self.folder.path().join("away"), self.file.path()).unwrap();
+            fs::rename(self.folder.path().join("away"), &self.file.path).unwrap();
         }
 
         async fn look(&mut self) -> News {
@@ -155,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn a_version_that_could_not_be_read_is_tried_again_and_told_of_once() {
         let mut scene = Scene::new();
-        let path = scene.file.path().to_owned();
+        let path = scene.file.path.clone();
         // A folder is no file to read. One of its time and length is the same version to whoever looks.
         fs::create_dir(&path).unwrap();
         fs::write(path.join("x".repeat(200)), "").unwrap();
@@ -176,9 +201,9 @@ mod tests {
         let mut scene = Scene::new();
         assert!(is_unreadable(&scene.look().await), "it is gone");
         assert!(scene.look().await.is_none());
-        fs::create_dir(scene.file.path()).unwrap();
+        fs::create_dir(&scene.file.path).unwrap();
         assert!(is_unreadable(&scene.look().await), "it is a folder");
-        fs::remove_dir(scene.file.path()).unwrap();
+        fs::remove_dir(&scene.file.path).unwrap();
         scene.put_back();
         assert!(scene.look().await.is_none(), "it is what it was");
         scene.take_away();
@@ -186,10 +211,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_changes_while_it_is_read_is_read_again() {
+        let mut scene = Scene::new();
+        let path = scene.file.path.clone();
+        fs::write(&path, "half").unwrap();
+        let while_read = |bytes: Vec<u8>| {
+            fs::write(path, "half and half").unwrap();
+            String::from_utf8(bytes)
+        };
+        assert!(scene.file.look(while_read).await.is_none());
+        assert_eq!(scene.look().await.unwrap().unwrap(), "half and half");
+    }
+
+    #[tokio::test]
     async fn a_version_that_is_wrong_is_judged_once() {
         let mut scene = Scene::new();
         for wrong in [b"\xff".to_vec(), b"x".repeat(10_001)] {
-            fs::write(scene.file.path(), wrong).unwrap();
+            fs::write(&scene.file.path, wrong).unwrap();
             assert_eq!(scene.look().await.unwrap().unwrap_err().as_str(), "invalid");
             assert!(scene.look().await.is_none());
         }
