@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hls::{Resource, Template};
+use hls::{Resource, SwitchingSet, Template};
 use policy::StreamName;
 
 use crate::{
@@ -90,6 +90,8 @@ pub struct Playlist {
     pub newest: Option<u64>,
     /// Whether it is complete (EXT-X-ENDLIST), so that nobody will reload it.
     pub ended: bool,
+    /// The renditions whose segments may stand for its own; none where it has none, or nobody has looked at the media.
+    pub switching_set: Option<SwitchingSet>,
 }
 
 /// What a feed cannot give. One place maps it to HTTP: `http::status`.

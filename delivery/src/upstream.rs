@@ -27,7 +27,10 @@ use self::{
     multivariant::Ladder,
     objects::Objects,
 };
-pub use self::{client::PASS_HEADER, config::Config};
+pub use self::{
+    client::{PASS_HEADER, SWITCHING_SET_HEADER},
+    config::Config,
+};
 use crate::{
     feed::{Error, Feed, Health, Playlist, Stream},
     object::{self, FetchError, Key, Object, Store},

@@ -14,7 +14,7 @@ use delivery::{
     document::Document,
     feed::{Error, Playlist, Stream},
 };
-use hls::{Rendition, Template, window::LiveWindow};
+use hls::{Rendition, SwitchingSet, Template, window::LiveWindow};
 use policy::StreamName;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -65,8 +65,14 @@ impl Publication {
         });
     }
 
-    /// Shows a rendition's newest list and wakes who waits for it; false where the ladder is not known or lacks it.
-    pub(crate) fn show(&self, rendition: &Rendition, window: &LiveWindow) -> bool {
+    /// Shows a rendition's newest list and wakes who waits for it; false where the ladder is not known or lacks it. The switching set
+    /// is what is known of the media by now.
+    pub(crate) fn show(
+        &self,
+        rendition: &Rendition,
+        window: &LiveWindow,
+        switching_set: Option<SwitchingSet>,
+    ) -> bool {
         let Some(shelf) = self.ladder.get().and_then(|ladder| ladder.shelves.get(rendition)) else {
             return false;
         };
@@ -76,6 +82,7 @@ impl Publication {
             target_duration: Duration::from_secs(window.target_duration_s()),
             newest: window.listed().map(|listed| *listed.end()),
             ended: window.has_ended(),
+            switching_set,
         })));
         shelf.changed.send_replace(());
         true
@@ -193,7 +200,7 @@ mod tests {
             discontinuity_sequence: 0,
         });
         push(&mut window, newest);
-        assert!(publication.show(&rendition, &window));
+        assert!(publication.show(&rendition, &window, None));
         (publication, rendition, window)
     }
 
@@ -218,7 +225,7 @@ mod tests {
         let publish = async {
             tokio::task::yield_now().await;
             push(&mut window, 11);
-            publication.show(&rendition, &window);
+            publication.show(&rendition, &window, None);
         };
         let (answer, ()) = tokio::join!(publication.playlist("720p", Some(11)), publish);
         assert_eq!(answer.unwrap().newest, Some(11));
@@ -252,7 +259,7 @@ mod tests {
         let unknown = publication.playlist("1080p", None).await.unwrap_err();
         assert!(unknown.to_string().contains("720p"), "{unknown}");
         window.end();
-        publication.show(&rendition, &window);
+        publication.show(&rendition, &window, None);
         assert!(publication.playlist("720p", Some(13)).await.unwrap().ended);
     }
 

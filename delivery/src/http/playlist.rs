@@ -20,6 +20,7 @@ use super::{
 use crate::{
     census::Asked,
     feed::{Error, Feed, Playlist},
+    upstream::SWITCHING_SET_HEADER,
 };
 
 /// The delivery directive by which a relay waits for a segment (RFC 8216bis 6.2.5.2).
@@ -39,7 +40,12 @@ impl<F: Feed> Site<F> {
                 let msn = request.uri().query().and_then(|query| parameter(query, MSN));
                 let msn = msn.and_then(|msn| msn.parse().ok());
                 let found = self.feed.media_playlist(stream, rendition, msn).await?;
-                return Ok(self.form(&found, request.headers()));
+                let mut answer = self.form(&found, request.headers());
+                if let Some(set) = found.switching_set {
+                    let set = http::HeaderValue::try_from(set.to_string());
+                    answer.headers_mut().insert(SWITCHING_SET_HEADER, set.expect("hexadecimal digits"));
+                }
+                return Ok(answer);
             }
             Asker::Viewer(session, _) => Some(session),
             Asker::Anonymous => None,

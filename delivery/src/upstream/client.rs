@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use hls::SwitchingSet;
 use http::{HeaderMap, StatusCode, header};
 use policy::ServerId;
 use reqwest::{Client as Http, RequestBuilder, Response};
@@ -32,6 +33,9 @@ use crate::{
 
 /// The header by which a relay proves itself to its upstream.
 pub const PASS_HEADER: &str = "spillway-relay";
+
+/// The header by which an upstream tells its relays the switching set of the rendition whose playlist this is.
+pub const SWITCHING_SET_HEADER: &str = "spillway-switching-set";
 
 /// How long a pass holds. Each request has a new one; the hour is for clocks that differ.
 const PASS_LIFE: Duration = Duration::from_secs(3600);
@@ -55,6 +59,8 @@ pub(super) struct Read {
     pub(super) url: Url,
     /// Since when it ages.
     pub(super) given_at: Instant,
+    /// Which renditions its own may stand for.
+    pub(super) switching_set: Option<SwitchingSet>,
 }
 
 impl Client {
@@ -94,7 +100,9 @@ impl Client {
             let response = self.answer(self.request(url.clone())).await?;
             // Before the body: however long that takes, the playlist ages.
             let given_at = given_at(response.headers());
-            Ok(Read { body: self.body(response).await?, url, given_at })
+            let switching_set = response.headers().get(SWITCHING_SET_HEADER);
+            let switching_set = switching_set.and_then(|set| set.to_str().ok()?.parse().ok());
+            Ok(Read { body: self.body(response).await?, url, given_at, switching_set })
         };
         let answer = tokio::select! {
             answer = timeout(held + self.answer_timeout, read) => {

@@ -37,7 +37,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Understands what was read; `ahead` segments are worth to be fetched ahead.
-    fn of(Read { body, url, given_at }: Read, ahead: usize) -> Result<Self, FetchError> {
+    fn of(Read { body, url, given_at, switching_set }: Read, ahead: usize) -> Result<Self, FetchError> {
         let media = MediaPlaylist::parse(&body, &url)
             .map_err(|error| FetchError::Failed(format!("its playlist {url} cannot be used: {error}")))?;
         let mut newest: Vec<Key> = Vec::new();
@@ -57,6 +57,7 @@ impl Listing {
             target_duration: Duration::from_secs(media.target_duration_s),
             newest: media.segments.last().map(|segment| segment.sequence),
             ended: media.ended,
+            switching_set,
         };
         Ok(Self { playlist, newest })
     }

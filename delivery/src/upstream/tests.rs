@@ -9,7 +9,7 @@ use policy::{Phase, session::Keys};
 use service::BackoffConfig;
 use tokio::time::timeout;
 
-use self::origin::{AGE_S, OBJECT, Origin};
+use self::origin::{AGE_S, OBJECT, Origin, SWITCHING_SET};
 use super::*;
 use crate::situation::Situation;
 
@@ -77,6 +77,13 @@ async fn a_playlist_is_as_old_as_its_upstream_says() {
     let relay = relay_of(&Origin::listing(Some(7)).await);
     let playlist = soon(relay.media_playlist("live", "720p", None)).await.unwrap();
     assert!(playlist.given_at.unwrap().elapsed() >= Duration::from_secs(AGE_S));
+}
+
+#[tokio::test]
+async fn what_may_stand_for_a_rendition_is_what_its_upstream_says() {
+    let relay = relay_of(&Origin::listing(Some(7)).await);
+    let playlist = soon(relay.media_playlist("live", "720p", None)).await.unwrap();
+    assert_eq!(playlist.switching_set.unwrap().to_string(), SWITCHING_SET);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use delivery::object::{Fetch, FetchError, Fetched, Key};
 use hls::{
-    Container, Date, Keys, LiveWindow, Rendition, Rung, Template,
+    Container, Date, Keys, LiveWindow, Rendition, Rung, SwitchingSet, Template,
     mp4::{self, Timescales},
     numbering::{first_discontinuity_sequence, first_sequence},
     url::Kind,
@@ -27,6 +27,9 @@ const FIRST_WINDOW: u64 = 3;
 
 /// Segments listed at most: 20 s for players that fell behind and for relays to bridge a restart.
 const WINDOW: usize = 10;
+
+/// All rungs: they were made so (`testcard/make`), and a test holds the media to it.
+const SWITCHING_SET: SwitchingSet = SwitchingSet::of_digest(0);
 
 /// The card since a start of the primary. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +92,7 @@ impl TestCard {
             window.push(self.segment(sequence)).expect("the numbers go upwards by one");
             if sequence + 1 >= self.first + FIRST_WINDOW {
                 for rung in &LADDER {
-                    publication.show(&rendition(rung), &window);
+                    publication.show(&rendition(rung), &window, Some(SWITCHING_SET));
                 }
                 latch.release();
             }

@@ -11,7 +11,7 @@ use policy::{
 };
 
 use super::stage::*;
-use crate::upstream::PASS_HEADER;
+use crate::upstream::{PASS_HEADER, SWITCHING_SET_HEADER};
 
 /// Nothing, later.
 const NOW: Duration = Duration::ZERO;
@@ -55,7 +55,9 @@ async fn a_relay_that_stands_by_says_so_and_drains_for_whoever_still_asks() {
 async fn a_relay_may_wait_for_a_segment_and_is_not_counted() {
     let play = Scene::default().begin().await;
     let relay = Request::get("/live/v0/live.m3u8?_HLS_msn=4").header(PASS_HEADER, play.pass());
-    assert!(text(&play.client().await.ask(relay).await).ends_with("#waited for 4\n"));
+    let answer = play.client().await.ask(relay).await;
+    assert!(text(&answer).ends_with("#waited for 4\n"));
+    assert_eq!(answer.headers()[SWITCHING_SET_HEADER], "00000000000000a1");
     assert_eq!(text(&play.get("/live/v0/live.m3u8?_HLS_msn=4").await), LIST, "viewers may not");
     assert_eq!(play.viewers_after(NOW), 1);
     let forged = Request::get("/live/v0/live.m3u8?_HLS_msn=4").header(PASS_HEADER, "forged");

@@ -3,7 +3,7 @@
 use std::{future::Future, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use hls::{Multivariant, Template};
+use hls::{Multivariant, SwitchingSet, Template};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
@@ -86,7 +86,14 @@ impl Feed for Stage {
         self.known(stream)?;
         let body = msn.map_or_else(|| LIST.to_owned(), |msn| format!("{LIST}#waited for {msn}\n"));
         let (body, given_at) = (Document::new(body), self.given_at);
-        Ok(Playlist { body, given_at, target_duration: TARGET, newest: Some(3), ended: false })
+        Ok(Playlist {
+            body,
+            given_at,
+            target_duration: TARGET,
+            newest: Some(3),
+            ended: false,
+            switching_set: Some(SwitchingSet::of_digest(0xa1)),
+        })
     }
 
     async fn object(&self, resource: &Resource<'_>) -> Result<Object, Error> {

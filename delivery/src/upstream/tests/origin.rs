@@ -22,6 +22,9 @@ const MULTIVARIANT: &str = "#EXTM3U\n\
 /// What every object has: long enough to break in the middle.
 pub(super) const OBJECT: &[u8] = b"0123456789";
 
+/// The switching set of all its renditions.
+pub(super) const SWITCHING_SET: &str = "00000000000000a1";
+
 /// How old its playlists are, in seconds.
 pub(super) const AGE_S: u64 = 1;
 
@@ -113,6 +116,7 @@ impl Origin {
             }
             let mut answer = self.unless_failing(self.playlist());
             answer.headers_mut().insert(header::AGE, format!("{AGE_S}, 0").parse().unwrap());
+            answer.headers_mut().insert(super::SWITCHING_SET_HEADER, SWITCHING_SET.parse().unwrap());
             return answer;
         }
         self.object(range.as_deref())

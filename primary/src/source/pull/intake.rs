@@ -124,7 +124,7 @@ impl<'a> Intake<'a> {
 
     fn show(&self, rendition: &Rendition) {
         if let Some(window) = self.rails.get(rendition).and_then(|rail| rail.ingest.window())
-            && self.ends.publication.show(rendition, window)
+            && self.ends.publication.show(rendition, window, None)
         {
             self.ends.latch.release();
         }
