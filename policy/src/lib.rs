@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, rolls a die, logs, locks or does I/O: `now` and randomness are arguments, effects are values
 //! that a shell carries out. The traffic manager, the servers, the simulator and the property tests drive this same code.
 
+pub mod adaptation;
 pub mod audit;
 pub mod balancing;
 pub mod class;

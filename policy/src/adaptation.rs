@@ -1,0 +1,261 @@
+//! Which rung a server sends at most, so that what all its viewers are sent together fits its uplink: the rung cap.
+//!
+//! ```text
+//! signals     viewers by the rung that they ask for; what each rung takes; what is being sent; what the uplink carries
+//! expected    at a cap: every viewer at the lower of the cap and the rung asked, or at the rung asked where no other may stand
+//!             for it; more where what is sent shows that rungs take more than they say
+//! down        at once, to the highest cap at which what is expected fits the share of viewers
+//! up          one rung, after a hold since the last change in which what is expected one rung up has fitted with a margin
+//! steady      what was expected fits, or the cap is the lowest rung: then newcomers are refused, and relays are wanted
+//! first       the top rung; unknown uplink: the top rung, until viewers fall behind ([`uplink`])
+//! ```
+//!
+//! The cap is one for all viewers of a stream at a server. What players choose below it is theirs; those that never choose get
+//! what fits. A player on a line of its own that is worse than the others' is [`session`]'s affair.
+
+pub mod session;
+pub mod uplink;
+
+use std::time::Duration;
+
+use crate::Time;
+
+/// What packets add to what is written: headers of Ethernet, IP and TCP, 78 bytes to each 1,448.
+pub const PACKET_OVERHEAD: f64 = 1.054;
+
+/// What an operator may set, each with its reason.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// The part of the uplink that is filled at most. 0.9: segments come in bursts, and a full queue delays everybody.
+    pub safe_share: f64,
+    /// The part kept for relays' fetches, or what they take where that is more. 0.1 at a primary, nothing at a relay: what a relay
+    /// fetches serves a whole region.
+    pub relay_share: f64,
+    /// What must stay free of the viewers' share for the cap to rise. 0.1: newcomers begin with a burst of three segments.
+    pub margin: f64,
+    /// How long a higher cap must fit before it is taken. 10 s: longer than a reload storm.
+    pub hold: Duration,
+    /// How long a change takes until what is sent shows it. 8 s: players still ask for what was listed before, three target
+    /// durations of it.
+    pub settle: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let hold = Duration::from_secs(10);
+        Self { safe_share: 0.9, relay_share: 0.1, margin: 0.1, hold, settle: Duration::from_secs(8) }
+    }
+}
+
+impl Settings {
+    /// Bits per second that viewers may be sent over an uplink of which relays take `to_relays`.
+    #[must_use]
+    pub fn viewers_share(&self, uplink: u64, to_relays: u64) -> u64 {
+        let kept = (uplink as f64 * self.relay_share).max(to_relays as f64);
+        whole(uplink as f64 * self.safe_share - kept)
+    }
+
+    /// Viewers that `share` carries at the lowest rung: beyond them newcomers are refused, and another server is needed.
+    #[must_use]
+    pub fn room(&self, share: u64, lowest: u64) -> u32 {
+        let each = (lowest as f64 * PACKET_OVERHEAD).max(1.0);
+        u32::try_from(whole(share as f64 / each)).unwrap_or(u32::MAX)
+    }
+}
+
+/// A rung of the ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rung {
+    /// Bits per second that its media takes, audio included.
+    pub rate: u64,
+    /// Viewers that ask for it.
+    pub viewers: u32,
+    /// Whether segments of lower rungs may stand for its own.
+    pub yields: bool,
+}
+
+/// How a stream at a server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load<'a> {
+    /// The ladder, lowest first.
+    pub ladder: &'a [Rung],
+    /// Bits per second that viewers are being sent, over some seconds.
+    pub egress: u64,
+    /// Bits per second that they may be sent; none where nobody knows.
+    pub share: Option<u64>,
+}
+
+impl Load<'_> {
+    /// Bits per second on the wire at `cap`, if rungs take what they say.
+    #[must_use]
+    pub fn expected(&self, cap: usize) -> f64 {
+        let rate = |at: usize| self.ladder.get(at).map_or(0, |rung| rung.rate);
+        let each = |(asked, rung): (usize, &Rung)| {
+            let sent = if rung.yields { asked.min(cap) } else { asked };
+            f64::from(rung.viewers) * rate(sent) as f64
+        };
+        self.ladder.iter().enumerate().map(each).sum::<f64>() * PACKET_OVERHEAD
+    }
+
+    fn top(&self) -> usize {
+        self.ladder.len().saturating_sub(1)
+    }
+}
+
+/// Why a cap changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The viewers together ask for more than fits.
+    Demand,
+    /// What is sent is more than fits, whatever the rungs say they take.
+    Egress,
+    /// One rung more has fitted for the hold.
+    Room,
+    /// An operator says so.
+    Operator,
+    /// The ladder is another.
+    Ladder,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Demand, Self::Egress, Self::Room, Self::Operator, Self::Ladder];
+
+    /// One word, for metrics and status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Demand => "demand",
+            Self::Egress => "egress",
+            Self::Room => "room",
+            Self::Operator => "operator",
+            Self::Ladder => "ladder",
+        }
+    }
+}
+
+/// A cap that became another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The rung before.
+    pub from: usize,
+    /// The rung now.
+    pub to: usize,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The cap of one stream at one server.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Adaptation {
+    /// Rungs of the ladder, once one is known.
+    rungs: usize,
+    cap: usize,
+    changed: Option<Time>,
+    fits_since: Option<Time>,
+    pinned: Option<usize>,
+}
+
+impl Adaptation {
+    /// The highest rung that is sent, counted from the lowest.
+    #[must_use]
+    pub fn cap(&self) -> usize {
+        self.cap
+    }
+
+    /// Whether viewers may be given less than they ask for.
+    #[must_use]
+    pub fn is_capped(&self) -> bool {
+        self.cap + 1 < self.rungs
+    }
+
+    /// Holds the cap where an operator wants it, or lets it go again.
+    pub fn pin(&mut self, rung: Option<usize>) {
+        self.pinned = rung;
+    }
+
+    /// Whether an operator holds it.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.pinned.is_some()
+    }
+
+    /// Takes in how the stream stands.
+    pub fn observe(&mut self, load: &Load<'_>, settings: &Settings, now: Time) -> Option<Change> {
+        let top = load.top();
+        if self.rungs != load.ladder.len() {
+            if self.rungs == 0 {
+                self.cap = top;
+            }
+            self.rungs = load.ladder.len();
+            return self.change(self.cap.min(top), Reason::Ladder, now);
+        }
+        if let Some(pinned) = self.pinned {
+            return self.change(pinned.min(top), Reason::Operator, now);
+        }
+        let Some(share) = load.share else { return self.change(top, Reason::Room, now) };
+        let scale = self.scale(load, settings, now);
+        let fits = |cap: usize, share: f64| load.expected(cap) * scale <= share;
+        let share = share as f64;
+        if !fits(self.cap, share) && self.cap > 0 {
+            let reason = if load.expected(self.cap) > share { Reason::Demand } else { Reason::Egress };
+            let cap = (0..self.cap).rev().find(|cap| fits(*cap, share)).unwrap_or(0);
+            return self.change(cap, reason, now);
+        }
+        self.rise(self.cap < top && fits(self.cap + 1, share * (1.0 - settings.margin)), settings, now)
+    }
+
+    /// When the cap will rise if nothing changes.
+    #[must_use]
+    pub fn deadline(&self, settings: &Settings) -> Option<Time> {
+        Some(self.fits_since? + settings.hold)
+    }
+
+    fn rise(&mut self, fits: bool, settings: &Settings, now: Time) -> Option<Change> {
+        if !fits {
+            self.fits_since = None;
+            return None;
+        }
+        let since = *self.fits_since.get_or_insert(now);
+        if now.since(since) < settings.hold {
+            return None;
+        }
+        self.change(self.cap + 1, Reason::Room, now)
+    }
+
+    /// By how much more is sent than the rungs say: known once a change shows in what is sent. Never less than one: what players leave
+    /// out today they may ask for tomorrow.
+    fn scale(&self, load: &Load<'_>, settings: &Settings, now: Time) -> f64 {
+        let settled = self.changed.is_none_or(|changed| now.since(changed) >= settings.settle);
+        let expected = load.expected(self.cap);
+        if !settled || expected <= 0.0 {
+            return 1.0;
+        }
+        (load.egress as f64 * PACKET_OVERHEAD / expected).clamp(1.0, MOST_SCALE)
+    }
+
+    fn change(&mut self, cap: usize, reason: Reason, now: Time) -> Option<Change> {
+        let from = self.cap;
+        if cap == from {
+            return None;
+        }
+        self.cap = cap;
+        (self.changed, self.fits_since) = (Some(now), None);
+        Some(Change { from, to: cap, reason })
+    }
+}
+
+/// Rungs that take more than twice what they say are an error of the ladder or a burst of newcomers, and not to be reckoned with.
+const MOST_SCALE: f64 = 2.0;
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the type's range first"
+)]
+fn whole(number: f64) -> u64 {
+    number.clamp(0.0, u64::MAX as f64) as u64
+}
+
+#[cfg(test)]
+mod tests;
