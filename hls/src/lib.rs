@@ -4,6 +4,7 @@
 //! Servers, the traffic manager and the client all speak of a stream through this crate.
 
 pub mod attributes;
+pub mod cap;
 pub mod cmcd;
 mod continuity;
 pub mod date;
