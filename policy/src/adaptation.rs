@@ -5,7 +5,8 @@
 //! expected    at a cap: every viewer at the lower of the cap and the rung asked, or at the rung asked where no other may stand
 //!             for it; more where what is sent shows that rungs take more than they say
 //! down        at once, to the highest cap at which what is expected fits the share of viewers
-//! up          one rung, after a hold since the last change in which what is expected one rung up has fitted with a margin
+//! up          one rung, after a hold since the last change in which what is expected one rung up has fitted with a margin; who is at
+//!             the cap is expected to climb, for players that choose for themselves keep below what they were told
 //! steady      what was expected fits, or the cap is the lowest rung: then newcomers are refused, and relays are wanted
 //! first       the top rung; unknown uplink: the top rung, until viewers fall behind ([`uplink`])
 //! ```
@@ -22,6 +23,21 @@ use crate::Time;
 
 /// What packets add to what is written: headers of Ethernet, IP and TCP, 78 bytes to each 1,448.
 pub const PACKET_OVERHEAD: f64 = 1.054;
+
+/// Who picks the bitrate of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Players alone: viewers get the ladder as it is.
+    Client,
+    /// Players, up to what the server's uplink carries.
+    #[default]
+    Capped,
+    /// The server: viewers get one variant.
+    Server {
+        /// Whether it picks for each session by that session's line too.
+        per_session: bool,
+    },
+}
 
 /// What an operator may set, each with its reason.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,9 +105,18 @@ impl Load<'_> {
     /// Bits per second on the wire at `cap`, if rungs take what they say.
     #[must_use]
     pub fn expected(&self, cap: usize) -> f64 {
+        self.sum(|asked| asked.min(cap))
+    }
+
+    /// The same at the rung above `cap`, if all who are at the cap now go on to it.
+    fn expected_above(&self, cap: usize) -> f64 {
+        self.sum(|asked| if asked < cap { asked } else { cap + 1 })
+    }
+
+    fn sum(&self, sent: impl Fn(usize) -> usize) -> f64 {
         let rate = |at: usize| self.ladder.get(at).map_or(0, |rung| rung.rate);
         let each = |(asked, rung): (usize, &Rung)| {
-            let sent = if rung.yields { asked.min(cap) } else { asked };
+            let sent = if rung.yields { sent(asked) } else { asked };
             f64::from(rung.viewers) * rate(sent) as f64
         };
         self.ladder.iter().enumerate().map(each).sum::<f64>() * PACKET_OVERHEAD
@@ -195,14 +220,15 @@ impl Adaptation {
         }
         let Some(share) = load.share else { return self.change(top, Reason::Room, now) };
         let scale = self.scale(load, settings, now);
-        let fits = |cap: usize, share: f64| load.expected(cap) * scale <= share;
         let share = share as f64;
-        if !fits(self.cap, share) && self.cap > 0 {
+        let fits = |cap: usize| load.expected(cap) * scale <= share;
+        if !fits(self.cap) && self.cap > 0 {
             let reason = if load.expected(self.cap) > share { Reason::Demand } else { Reason::Egress };
-            let cap = (0..self.cap).rev().find(|cap| fits(*cap, share)).unwrap_or(0);
+            let cap = (0..self.cap).rev().find(|cap| fits(*cap)).unwrap_or(0);
             return self.change(cap, reason, now);
         }
-        self.rise(self.cap < top && fits(self.cap + 1, share * (1.0 - settings.margin)), settings, now)
+        let above = load.expected_above(self.cap) * scale;
+        self.rise(self.cap < top && above <= share * (1.0 - settings.margin), settings, now)
     }
 
     /// When the cap will rise if nothing changes.

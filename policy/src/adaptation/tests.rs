@@ -87,6 +87,14 @@ fn viewers_who_ask_for_less_than_the_cap_are_in_nobodys_way() {
 }
 
 #[test]
+fn players_that_keep_below_the_cap_of_themselves_are_expected_to_climb_with_it() {
+    let mut server = Server::new();
+    server.stands_for(5, [0, 0, 20], 8 * MBPS);
+    assert_eq!(server.stands_for(100, [20, 0, 0], 8 * MBPS), 0);
+    assert_eq!(server.stands_for(22, [2, 0, 0], 8 * MBPS), 2);
+}
+
+#[test]
 fn a_rung_for_which_no_other_may_stand_is_sent_whatever_the_cap() {
     let mut ladder = ladder([0, 0, 4]);
     ladder[2].yields = false;
