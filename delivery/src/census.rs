@@ -18,6 +18,7 @@ mod sweep;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex, PoisonError,
@@ -59,6 +60,12 @@ pub struct Tally {
 pub struct Count {
     /// Who counts.
     pub viewers: Vec<Tally>,
+    /// Of these, sessions by the rung that they ask for, the lowest first.
+    pub asking: BTreeMap<StreamName, Vec<u32>>,
+    /// Sessions on whose connections something was being sent.
+    pub served: u32,
+    /// Of these, those that have had something left to be sent for longer than it plays: they fall behind real time.
+    pub behind: u32,
     /// Sessions that began to count here.
     pub opened_total: u64,
     /// Sessions dropped because they were reported open elsewhere.
@@ -85,6 +92,10 @@ pub struct Asked<'a> {
     pub stream: &'a StreamName,
     /// The rendition.
     pub rendition: &'a str,
+    /// Its place in the ladder, counted from the lowest; none for sound and subtitles.
+    pub rung: Option<usize>,
+    /// The rendition whose segments its playlist names last, where that is another.
+    pub sent: Option<&'a str>,
     /// The playlist's target duration.
     pub target_duration: Duration,
     /// Whether the playlist has an end.
@@ -101,6 +112,8 @@ pub struct Full(pub u32);
 pub struct Census {
     place: Place,
     config: Config,
+    /// Viewers taken now: the place's capacity, or fewer where they would not fit the uplink.
+    room: AtomicU32,
     records: HashMap<SessionId, Arc<Record>>,
     /// Sessions in `records`: reserved before one is put in, so that it never exceeds a limit.
     present: AtomicU32,
@@ -140,6 +153,7 @@ impl Census {
     pub fn new(place: Place, config: Config) -> Self {
         Self {
             longest_life: AtomicU64::new(millis(config.min_life)),
+            room: AtomicU32::new(place.capacity),
             place,
             config,
             records: HashMap::new(),
@@ -173,8 +187,7 @@ impl Census {
     /// # Errors
     /// When it is a newcomer and there is none; counted as refused.
     pub fn admit(&self, session: &SessionId) -> Result<(), Full> {
-        let taken = self.present.load(Relaxed).saturating_add(self.anonymous.load(Relaxed));
-        if taken < self.place.capacity || self.records.pin().contains_key(session) {
+        if self.has_room() || self.records.pin().contains_key(session) {
             return Ok(());
         }
         Err(self.refuse())
@@ -183,14 +196,25 @@ impl Census {
     /// Whether there is room for one more.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.present.load(Relaxed).saturating_add(self.anonymous.load(Relaxed)) < self.place.capacity
+        self.present.load(Relaxed).saturating_add(self.anonymous.load(Relaxed)) < self.room()
+    }
+
+    /// Viewers taken now at most.
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        self.room.load(Relaxed)
+    }
+
+    /// Takes no more than `viewers`, nor more than the place's capacity. Who is here stays.
+    pub fn set_room(&self, viewers: u32) {
+        self.room.store(viewers.min(self.place.capacity), Relaxed);
     }
 
     /// Notes that a newcomer is refused for want of room.
     pub fn refuse(&self) -> Full {
         self.refused_total.fetch_add(1, Relaxed);
         crate::metrics::refused();
-        Full(self.place.capacity)
+        Full(self.room())
     }
 
     /// Notes a reload of a media playlist on this connection.
@@ -200,7 +224,8 @@ impl Census {
     pub fn reloaded(&self, session: &Session, asked: Asked<'_>, line: &Line, now: Time) -> Result<(), Full> {
         let life = self.config.life(asked.target_duration, asked.ended);
         self.longest_life.fetch_max(millis(life), Relaxed);
-        let reload = Reload { rendition: asked.rendition, target_duration: asked.target_duration, life };
+        let Asked { rendition, rung, target_duration, .. } = asked;
+        let reload = Reload { rendition, rung, target_duration, life };
         let records = self.records.pin();
         if let Some(record) = records.get(&session.id) {
             record.reloaded(reload, now);
@@ -211,7 +236,7 @@ impl Census {
             self.reloaded_unknown(asked);
             return Ok(());
         }
-        let limit = self.place.capacity.saturating_sub(self.anonymous.load(Relaxed));
+        let limit = self.room().saturating_sub(self.anonymous.load(Relaxed));
         if !self.reserve(limit) {
             return Err(self.refuse());
         }
@@ -313,10 +338,12 @@ impl Census {
 
     fn carried(&self, line: &Line, record: &Arc<Record>, asked: Asked<'_>) {
         line.carries(record);
-        let reloader = reloader(line, asked.stream.as_str(), asked.rendition);
         let reloaders = self.reloaders.pin();
-        if !reloaders.get(&reloader).is_some_and(|known| Arc::ptr_eq(known, record)) {
-            reloaders.insert(reloader, Arc::clone(record));
+        for rendition in std::iter::once(asked.rendition).chain(asked.sent) {
+            let reloader = reloader(line, asked.stream.as_str(), rendition);
+            if !reloaders.get(&reloader).is_some_and(|known| Arc::ptr_eq(known, record)) {
+                reloaders.insert(reloader, Arc::clone(record));
+            }
         }
     }
 

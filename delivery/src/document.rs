@@ -45,6 +45,11 @@ impl Document {
         Self(Arc::new(Forms { plain, gzip: OnceLock::new(), digest }))
     }
 
+    /// Whether the other is a clone of this one. Texts made apart are not the same, whatever they say.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The text as it is.
     pub(crate) fn plain(&self) -> &Form {
         &self.0.plain

@@ -48,6 +48,9 @@ pub trait Feed: Send + Sync + 'static {
     /// See [`Error`].
     fn object(&self, resource: &Resource<'_>) -> impl Future<Output = Result<Object, Error>> + Send;
 
+    /// Whether a rendition's newest segments are asked for by nobody, though its playlist is: then none need be fetched ahead.
+    fn spare(&self, _stream: &str, _rendition: &str, _spared: bool) {}
+
     /// How it goes with what this server takes the streams from.
     fn health(&self) -> Health;
 }

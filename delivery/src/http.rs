@@ -12,6 +12,7 @@
 
 mod answer;
 mod body;
+mod cap;
 mod config;
 mod experience;
 mod listen;
@@ -40,7 +41,7 @@ use hls::{Resource, url::Kind};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use policy::{Phase, session::Keys};
+use policy::{Phase, adaptation::Mode, session::Keys};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +54,7 @@ use self::{
 };
 pub use self::{config::Config, routes::Routes};
 use crate::{
+    adaptation::{self, Adaptation},
     census::{self, Census, Connected, Full, Line, Place},
     clock::Clock,
     feed::Feed,
@@ -71,6 +73,8 @@ pub struct Site<F> {
     redirects: Redirects,
     connections: Arc<Connections>,
     egress: Arc<Egress>,
+    adaptation: Arc<Adaptation>,
+    own_mode: Option<Mode>,
     routes: Routes,
     own_keys: Keys,
     clock: Clock,
@@ -87,6 +91,12 @@ pub struct Setup {
     pub http: Config,
     /// `[census]`.
     pub census: census::Config,
+    /// `[rung_cap]`.
+    pub rung_cap: adaptation::Config,
+    /// Bits per second that the uplink carries, as far as the operator says.
+    pub uplink: Option<u64>,
+    /// Who picks the bitrate; a relay is told by its directive.
+    pub mode: Option<Mode>,
     /// The program's own routes.
     pub routes: Routes,
 }
@@ -95,22 +105,30 @@ impl<F: Feed> Site<F> {
     /// A site that nobody has reached yet. Its metrics need a recorder: make it after that is installed.
     #[must_use]
     pub fn new(feed: Arc<F>, board: Arc<Board>, setup: Setup) -> Self {
-        let Setup { place, http, census, routes } = setup;
+        let Setup { place, http, census, rung_cap, uplink, mode, routes } = setup;
         Self {
             feed,
             board,
             redirects: Redirects::new(census.max_sessions),
             census: Arc::new(Census::new(place.clone(), census)),
             experiences: Experiences::new(&place.region),
-            place,
             connections: Arc::new(Connections::new(&http)),
             config: http,
             egress: Arc::new(Egress::new(egress_bytes())),
+            adaptation: Arc::new(Adaptation::new(rung_cap, place.kind, uplink, place.capacity)),
+            own_mode: mode,
             routes,
             own_keys: viewer::own_keys(),
             clock: Clock::start(),
             seconds: RequestSeconds::new(),
+            place,
         }
+    }
+
+    /// What is sent at most.
+    #[must_use]
+    pub fn adaptation(&self) -> &Arc<Adaptation> {
+        &self.adaptation
     }
 
     /// The census of its viewers.
@@ -125,7 +143,7 @@ impl<F: Feed> Site<F> {
         self.census.is_quiet(self.clock.now())
     }
 
-    /// Counts viewers and follows the directive's quotas, until told to stop.
+    /// Counts viewers, keeps what they are sent within the uplink and follows the directive's quotas, until told to stop.
     pub async fn keep(&self, stop: CancellationToken) {
         let follow = async {
             let mut changes = self.board.changes();
@@ -137,9 +155,18 @@ impl<F: Feed> Site<F> {
                 }
             }
         };
+        let adapt = async {
+            let mut ticks = tokio::time::interval(self.adaptation.config().interval);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                self.adapt().await;
+            }
+        };
         tokio::select! {
             () = self.census.run(self.clock, stop.clone()) => {}
             () = follow => stop.cancelled().await,
+            () = adapt => {}
         }
     }
 
@@ -200,7 +227,7 @@ impl<F: Feed> Site<F> {
     /// Refuses those who are not relays, and have not been served on this connection before, when connections run short.
     fn make_room_for_relays(&self, headers: &HeaderMap, caller: &Caller) -> Result<(), Refusal> {
         if !caller.is_relay() && self.is_relay(headers) {
-            caller.relay.store(true, Relaxed);
+            caller.line().is_of_relay();
         }
         if caller.is_relay() || caller.served.load(Relaxed) {
             return Ok(());
@@ -239,17 +266,11 @@ struct Caller {
     connected: Connected,
     asked: AtomicBool,
     served: AtomicBool,
-    relay: AtomicBool,
 }
 
 impl Caller {
     fn new(connected: Connected) -> Self {
-        Self {
-            connected,
-            asked: AtomicBool::new(false),
-            served: AtomicBool::new(false),
-            relay: AtomicBool::new(false),
-        }
+        Self { connected, asked: AtomicBool::new(false), served: AtomicBool::new(false) }
     }
 
     fn line(&self) -> &Arc<Line> {
@@ -258,7 +279,7 @@ impl Caller {
 
     /// Whether it has shown a pass.
     fn is_relay(&self) -> bool {
-        self.relay.load(Relaxed)
+        self.line().is_relay()
     }
 
     fn has_asked(&self) -> bool {

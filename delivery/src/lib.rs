@@ -3,6 +3,7 @@
 //! A primary is delivery fed by a source; a relay is delivery fed by an upstream; either stands behind [`feed::Feed`]. So
 //! both serve the same URLs, count viewers the same way and belong to the fleet the same way.
 
+pub mod adaptation;
 pub mod census;
 pub mod clock;
 pub mod document;

@@ -9,7 +9,10 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
-use policy::{Region, StreamName};
+use policy::{
+    Region, StreamName,
+    adaptation::{Change, Reason},
+};
 
 use crate::object::FetchError;
 
@@ -21,6 +24,12 @@ const SESSIONS: &str = "spillway_sessions";
 const EGRESS_BYTES: &str = "spillway_egress_bytes_total";
 const REQUEST_SECONDS: &str = "spillway_request_seconds";
 const CACHE_BYTES: &str = "spillway_cache_bytes";
+const RUNG_CAP: &str = "spillway_rung_cap";
+const ADAPTATION_CHANGES: &str = "spillway_adaptation_changes_total";
+const UPLINK: &str = "spillway_uplink_bytes_per_second";
+const VIEWERS_SHARE: &str = "spillway_viewers_share_bytes_per_second";
+const EGRESS: &str = "spillway_egress_bytes_per_second";
+const ROOM: &str = "spillway_room_viewers";
 const UPSTREAM_FETCHES: &str = "spillway_upstream_fetches_total";
 /// Their buckets are set in `service::telemetry`.
 const VIEWER_BUFFER: &str = "spillway_viewer_buffer_seconds";
@@ -58,6 +67,7 @@ pub fn describe() {
         "Requests for objects sent to the upstream or source, by how they ended"
     );
     describe_experience();
+    describe_adaptation();
     // From the start, so that the first of a kind is seen as a step and not as a beginning.
     counter!(REFUSED).increment(0);
     for result in FetchResult::ALL {
@@ -86,6 +96,65 @@ fn describe_experience() {
         Unit::Count,
         "Sessions whose first request with CMCD at this server was to start up, or to recover where they were moved in a stall"
     );
+}
+
+/// Describes what is sent at most, and why.
+fn describe_adaptation() {
+    describe_gauge!(
+        RUNG_CAP,
+        Unit::Count,
+        "The highest rung of a stream's ladder that is sent now; 0 is the lowest"
+    );
+    describe_counter!(
+        ADAPTATION_CHANGES,
+        Unit::Count,
+        "Changes of a stream's rung cap, by direction and reason"
+    );
+    describe_gauge!(
+        UPLINK,
+        "Bytes a second that the uplink carries, as configured or learnt; 0 where nobody knows"
+    );
+    describe_gauge!(
+        VIEWERS_SHARE,
+        "Bytes a second of the uplink that viewers may be sent; 0 where nobody knows"
+    );
+    describe_gauge!(EGRESS, "Bytes a second sent to viewers, over rung_cap.window");
+    describe_gauge!(
+        ROOM,
+        Unit::Count,
+        "Viewers that are taken now: the capacity, or fewer where they would not fit the uplink"
+    );
+    for (direction, reason) in DIRECTIONS.iter().flat_map(|to| Reason::ALL.map(|reason| (*to, reason))) {
+        counter!(ADAPTATION_CHANGES, "direction" => direction, "reason" => reason.as_str()).increment(0);
+    }
+}
+
+const DIRECTIONS: [&str; 2] = ["down", "up"];
+
+/// A stream's cap became another.
+pub(crate) fn adaptation_change(change: Change) {
+    let direction = DIRECTIONS[usize::from(change.to > change.from)];
+    counter!(ADAPTATION_CHANGES, "direction" => direction, "reason" => change.reason.as_str()).increment(1);
+}
+
+/// The highest rung of a stream that is sent.
+#[allow(clippy::cast_precision_loss, reason = "ladders have few rungs")]
+pub(crate) fn rung_cap(stream: &StreamName, cap: usize) {
+    gauge!(RUNG_CAP, "stream" => stream.as_str().to_owned()).set(cap as f64);
+}
+
+/// What the uplink carries, what of it viewers may be sent, and what they are sent, in bits per second.
+#[allow(clippy::cast_precision_loss, reason = "bitrates stay far below 2^52")]
+pub(crate) fn uplink(uplink: Option<u64>, share: Option<u64>, egress: u64) {
+    let bytes = |bits: u64| bits as f64 / 8.0;
+    gauge!(UPLINK).set(bytes(uplink.unwrap_or_default()));
+    gauge!(VIEWERS_SHARE).set(bytes(share.unwrap_or_default()));
+    gauge!(EGRESS).set(bytes(egress));
+}
+
+/// The viewers that are taken now.
+pub(crate) fn room(viewers: u32) {
+    gauge!(ROOM).set(f64::from(viewers));
 }
 
 /// How one request to the upstream ended.

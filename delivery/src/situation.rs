@@ -3,11 +3,12 @@
 //! The HTTP path reads it at every request, so it is an immutable value behind an atomic pointer; tasks that have to act
 //! on a change wait on the board's watch. Who writes: membership (what is wanted), and the server's own phase machine.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
 use policy::{
     Phase, StreamName,
+    adaptation::Mode,
     redirects::RedirectQuota,
     routing::{Pathway, Slot},
     session::Keys,
@@ -30,6 +31,8 @@ pub struct Situation {
     pub phase: Phase,
     /// Streams to hold ready.
     pub streams: Vec<StreamName>,
+    /// Who picks their bitrate.
+    pub modes: BTreeMap<StreamName, Mode>,
     /// The only server that this one may fetch from: scheme, host and port. None for a primary.
     pub upstream: Option<Arc<str>>,
     /// The fleet's primary, where it is known.
@@ -56,6 +59,7 @@ impl Situation {
             wanted: phase,
             phase,
             streams: Vec::new(),
+            modes: BTreeMap::new(),
             upstream: None,
             primary: None,
             steering_url: None,

@@ -13,7 +13,10 @@ mod objects;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use hls::{Rendition, Resource, Rung, Template, url::Kind};
 use papaya::HashMap;
@@ -196,6 +199,7 @@ impl Upstream {
             store: self.store.clone(),
             path: Resource { stream: stream.as_str(), kind }.to_string(),
             fetch_ahead: self.config.fetch_ahead,
+            spared: AtomicBool::new(false),
         }
     }
 }
@@ -252,6 +256,13 @@ impl Feed for Upstream {
         // Names that nobody could have are not worth a request to the upstream.
         self.rendition(resource.stream, resource.rendition().unwrap_or_default()).await?;
         Ok(self.store.open(&Key::of(resource)).await?)
+    }
+
+    fn spare(&self, stream: &str, rendition: &str, spared: bool) {
+        let watched = |stream: &Arc<Pulled>| stream.renditions.pin().get(rendition).map(Arc::clone);
+        if let Some(media) = self.streams.pin().get(stream).and_then(watched) {
+            media.subject().spare(spared);
+        }
     }
 
     fn health(&self) -> Health {

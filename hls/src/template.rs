@@ -49,6 +49,8 @@ pub struct View<'a> {
     pub pathways: Vec<Pathway<'a>>,
     /// For players that steer: where they ask, absolute and without a query. They begin with the first of the pathways.
     pub steering: Option<&'a str>,
+    /// Rungs that this viewer is not told of. All of them: of the lowest he is.
+    pub withheld: &'a [Rendition],
 }
 
 /// One place to play from.
@@ -178,7 +180,11 @@ impl Template {
             }
             push(text, format_args!("#EXT-X-MEDIA:{attributes}"));
         }
-        for (rendition, attributes) in &self.variants {
+        let told = |(rendition, _): &&(Rendition, Attributes)| !view.withheld.contains(rendition);
+        let all = self.variants.iter().any(|variant| told(&variant));
+        let lowest = self.variants.iter().min_by_key(|(_, attributes)| attributes.number::<u64>("BANDWIDTH"));
+        let left = lowest.filter(|_| !all);
+        for (rendition, attributes) in self.variants.iter().filter(told).chain(left) {
             let mut attributes = attributes.clone();
             for kind in GROUPS {
                 let none = kind == CAPTIONS && attributes.value(kind) == Some("NONE");
@@ -262,8 +268,22 @@ https://b.example/sd.m3u8
                 Pathway { id: "primary", base: "http://127.0.0.1:8080" },
             ],
             steering: Some("http://127.0.0.1:7000/steer"),
+            withheld: &[],
         };
         assert_snapshot!(template().0.render(&view));
+    }
+
+    #[test]
+    fn a_viewer_is_told_of_all_rungs_but_those_withheld_and_of_one_at_least() {
+        let (template, _) = template();
+        let (low, high): (Rendition, Rendition) = ("360p".parse().unwrap(), "720p".parse().unwrap());
+        let told = |withheld: &[Rendition]| {
+            let text = template.render(&View { stream: "live", withheld, ..View::default() });
+            [text.contains("360p/live.m3u8"), text.contains("720p/live.m3u8")]
+        };
+        assert_eq!(told(&[]), [true, true]);
+        assert_eq!(told(std::slice::from_ref(&high)), [true, false]);
+        assert_eq!(told(&[high, low]), [true, false]);
     }
 
     #[test]

@@ -75,11 +75,14 @@ fn upstream(settings: &Settings, board: &Arc<Board>) -> anyhow::Result<Upstream>
 }
 
 fn setup(settings: &Settings) -> Setup {
-    let Config { region, capacity, http, census, .. } = settings.config.clone();
+    let Config { region, capacity, uplink, http, census, .. } = settings.config.clone();
     Setup {
         place: Place { server: settings.id.clone(), kind: Kind::Relay, region, capacity },
         http,
         census,
+        rung_cap: settings.rung_cap.clone(),
+        uplink: uplink.map(service::BitRate::bits_per_second),
+        mode: None,
         routes: Routes::default(),
     }
 }

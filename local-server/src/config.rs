@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use delivery::{census, http, membership, object, reach::Reach, upstream};
+use delivery::{adaptation, census, http, membership, object, reach::Reach, upstream};
 use policy::{Region, ServerId};
 use serde::{Deserialize, Serialize};
 use service::{BitRate, CommonFlags, Secret, Usage};
@@ -51,7 +51,7 @@ pub struct SettingFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<u32>,
 
-    /// What this host's line carries, such as 400Mbps: told to the traffic manager, which does not use it yet
+    /// What this host's line carries, such as 400Mbps: quality goes down before it is full; without it, it is learnt
     #[arg(long, value_name = "BITRATE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     uplink: Option<String>,
@@ -91,7 +91,7 @@ pub struct Config {
     pub region: Region,
     /// Viewers served at most: 500 at 2 Mb/s fill a line of 1 Gb/s.
     pub capacity: u32,
-    /// What this host's line carries.
+    /// What this host's line carries; without it, it is learnt from viewers who fall behind.
     pub uplink: Option<BitRate>,
     /// Id in the fleet; without one, made of the host that viewers use.
     pub id: Option<ServerId>,
@@ -119,6 +119,8 @@ pub struct Config {
     pub http: http::Config,
     /// How viewers are counted.
     pub census: census::Config,
+    /// How what is sent is kept within the uplink.
+    pub rung_cap: adaptation::Config,
 }
 
 impl Default for Config {
@@ -142,6 +144,7 @@ impl Default for Config {
             cache: object::Config::default(),
             http: http::Config::default(),
             census: census::Config::default(),
+            rung_cap: adaptation::Config::default(),
         }
     }
 }
@@ -155,6 +158,7 @@ pub(crate) struct Settings {
     pub(crate) id: ServerId,
     /// The manager's URL.
     pub(crate) manager: String,
+    pub(crate) rung_cap: adaptation::Config,
     pub(crate) config: Config,
 }
 
@@ -179,7 +183,8 @@ impl Settings {
         };
         let manager = manager(&config.manager_ip, config.manager_port)?;
         let base_url = base.origin().ascii_serialization();
-        Ok(Self { reach, base_url, id, manager, config })
+        let rung_cap = config.rung_cap.clone().validated().map_err(|error| Usage(error.to_string()))?;
+        Ok(Self { reach, base_url, id, manager, rung_cap, config })
     }
 }
 

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use policy::{
     Action, Class, Command, Decision, Fleet, Observation, Phase, Reason, Region, ServerId, Settings, Time,
+    adaptation::Mode,
     audit,
     fleet::{Count, Hello, Inventory, LaunchSpec, Offer, Report, Server, StreamState},
     routing::Kind,
@@ -122,7 +123,7 @@ fn id(server: usize) -> ServerId {
 
 fn streams() -> Vec<StreamState> {
     let name = "live".parse().expect("a stream's name");
-    vec![StreamState { name, ready: true, target_duration: Duration::from_secs(2) }]
+    vec![StreamState { name, ready: true, target_duration: Duration::from_secs(2), mode: Mode::default() }]
 }
 
 /// The fleet, what its servers said last, and everything that was ever decided.

@@ -12,7 +12,7 @@ use delivery::{
 };
 use http::Method;
 use policy::{Phase, ServerId, routing::Kind};
-use service::{Latch, Readiness, Shutdown, Tasks, admin::Admin};
+use service::{BitRate, Latch, Readiness, Shutdown, Tasks, admin::Admin};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -114,6 +114,9 @@ impl Primary {
             },
             http: config.http.clone(),
             census: config.census.clone(),
+            rung_cap: settings.rung_cap.clone(),
+            uplink: config.uplink.map(BitRate::bits_per_second),
+            mode: Some(config.mode()),
             routes: routes(&invitations, &board),
         };
         let site = Arc::new(Site::new(feed, Arc::clone(&board), setup));
@@ -186,7 +189,7 @@ fn identity(settings: &Settings, base_url: &str, admin: SocketAddr) -> Identity 
         region: config.region.clone(),
         base_url: base_url.into(),
         capacity: config.capacity,
-        uplink_bits_per_second: 0,
+        uplink_bits_per_second: config.uplink.unwrap_or_default().bits_per_second(),
         join_secret: config.join_secret.clone().unwrap_or_default(),
         launch_id: String::new(),
         metrics_address: settings.reach.metrics_address(admin),

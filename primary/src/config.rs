@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use delivery::{
-    census, http, membership, object,
+    adaptation, census, http, membership, object,
     reach::{Reach, origin},
 };
-use policy::{Region, StreamName};
+use policy::{Region, StreamName, adaptation::Mode};
 use serde::{Deserialize, Serialize};
-use service::{CommonFlags, Secret, Usage};
+use service::{BitRate, CommonFlags, Secret, Usage};
 use url::Url;
 
 use crate::source::{self, Source};
@@ -67,6 +67,16 @@ pub struct SettingFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<u32>,
 
+    /// What this host's line carries, such as 400Mbps: quality goes down before it is full; without it, it is learnt
+    #[arg(long, value_name = "BITRATE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uplink: Option<String>,
+
+    /// Who picks the bitrate: client, capped (players, up to what the uplink carries) or server, by default capped
+    #[arg(long, value_name = "WHO")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adaptation: Option<String>,
+
     /// Where /metrics, /live and /ready are: ip[:port], by default port 9101 of ADDRESS
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +101,13 @@ pub struct Config {
     pub region: Region,
     /// Viewers served at most: a host that serves 2 Mb/s to each of 2,000 fills half of a 10 Gb/s line.
     pub capacity: u32,
+    /// What this host's line carries; without it, it is learnt from viewers who fall behind.
+    pub uplink: Option<BitRate>,
+    /// Who picks the bitrate of the stream, here and at its relays: `client` (players, from the whole ladder), `capped` (players, up
+    /// to what a server's uplink carries) or `server` (viewers get one variant, and the server picks).
+    pub adaptation: Adaptation,
+    /// With `adaptation = "server"`: the server picks for each session by that session's line too.
+    pub per_session: bool,
     /// Where `/metrics`, `/live` and `/ready` are: `ip[:port]`; without one, port 9101 of `address`.
     pub admin: Option<String>,
     /// What a manager must show to call this primary, and this primary a manager. Needed off loopback.
@@ -106,6 +123,8 @@ pub struct Config {
     pub http: http::Config,
     /// How viewers are counted.
     pub census: census::Config,
+    /// How what is sent is kept within the uplink.
+    pub rung_cap: adaptation::Config,
     /// How the connection to the traffic manager is kept.
     pub membership: membership::Config,
 }
@@ -120,6 +139,9 @@ impl Default for Config {
             stream: "live".parse().expect("a name"),
             region: "default".parse().expect("a name"),
             capacity: 2_000,
+            uplink: None,
+            adaptation: Adaptation::default(),
+            per_session: false,
             admin: None,
             join_secret: None,
             drain_timeout: Duration::from_secs(5),
@@ -127,7 +149,32 @@ impl Default for Config {
             cache: object::Config::default(),
             http: http::Config::default(),
             census: census::Config::default(),
+            rung_cap: adaptation::Config::default(),
             membership: membership::Config::default(),
+        }
+    }
+}
+
+/// Who picks the bitrate of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Adaptation {
+    /// Players.
+    Client,
+    /// Players, up to what the uplink carries.
+    #[default]
+    Capped,
+    /// The server.
+    Server,
+}
+
+impl Config {
+    /// Who picks the bitrate of the stream.
+    pub(crate) fn mode(&self) -> Mode {
+        match self.adaptation {
+            Adaptation::Client => Mode::Client,
+            Adaptation::Capped => Mode::Capped,
+            Adaptation::Server => Mode::Server { per_session: self.per_session },
         }
     }
 }
@@ -137,6 +184,7 @@ impl Default for Config {
 pub(crate) struct Settings {
     pub(crate) reach: Reach,
     pub(crate) source: Source,
+    pub(crate) rung_cap: adaptation::Config,
     pub(crate) config: Config,
 }
 
@@ -150,7 +198,14 @@ impl Settings {
             Reach::check(&config.address, config.advertise.as_ref(), config.admin.as_deref(), ADMIN_PORT)?;
         let source = Source::parse(config.source.as_deref()).map_err(|e| Usage(e.to_string()))?;
         config.manager.as_ref().map(|url| origin(url, "the manager's URL (--manager)")).transpose()?;
-        Ok(Self { reach, source, config })
+        if config.per_session && config.adaptation != Adaptation::Server {
+            return Err(Usage(
+                "per_session picks nothing unless the server does: set adaptation = \"server\" too"
+                    .to_owned(),
+            ));
+        }
+        let rung_cap = config.rung_cap.clone().validated().map_err(|error| Usage(error.to_string()))?;
+        Ok(Self { reach, source, rung_cap, config })
     }
 }
 
@@ -178,6 +233,18 @@ mod tests {
             let error = checked(|c| c.source = Some(given.to_owned())).unwrap_err().to_string();
             assert!(error.contains(given) && error.contains("m3u8"), "{error}");
         }
+    }
+
+    #[test]
+    fn picking_for_each_session_needs_a_server_that_picks() {
+        assert_eq!(checked(|_| {}).unwrap().config.mode(), Mode::Capped);
+        let picks =
+            |config: &mut Config| (config.adaptation, config.per_session) = (Adaptation::Server, true);
+        assert_eq!(checked(picks).unwrap().config.mode(), Mode::Server { per_session: true });
+        let error = checked(|config| config.per_session = true).unwrap_err().to_string();
+        assert!(error.contains("adaptation = \"server\""), "{error}");
+        let error = checked(|config| config.rung_cap.safe_share = 2.0).unwrap_err().to_string();
+        assert!(error.contains("rung_cap.safe_share"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 pub mod fleet;
 
-use policy::{Class, InvalidName, Phase, routing::Kind};
+use policy::{Class, InvalidName, Phase, adaptation::Mode, routing::Kind};
 
 use crate::v1;
 
@@ -61,6 +61,31 @@ words!("phase": Phase, Phase {
 words!("class": Class, Class { Steers, Redirects, Fixed, Watches });
 words!("kind": Kind, ServerKind { Primary, Relay });
 
+impl From<Mode> for v1::Adaptation {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Client => Self::Client,
+            Mode::Capped => Self::Capped,
+            Mode::Server { per_session: false } => Self::Server,
+            Mode::Server { per_session: true } => Self::ServerPerSession,
+        }
+    }
+}
+
+impl TryFrom<v1::Adaptation> for Mode {
+    type Error = Unspecified;
+
+    fn try_from(word: v1::Adaptation) -> Result<Self, Unspecified> {
+        match word {
+            v1::Adaptation::Unspecified => Err(Unspecified("adaptation")),
+            v1::Adaptation::Client => Ok(Self::Client),
+            v1::Adaptation::Capped => Ok(Self::Capped),
+            v1::Adaptation::Server => Ok(Self::Server { per_session: false }),
+            v1::Adaptation::ServerPerSession => Ok(Self::Server { per_session: true }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +97,10 @@ mod tests {
         }
         for class in Class::ALL {
             assert_eq!(Class::try_from(v1::Class::from(class)), Ok(class));
+        }
+        let server = |per_session| Mode::Server { per_session };
+        for mode in [Mode::Client, Mode::Capped, server(false), server(true)] {
+            assert_eq!(Mode::try_from(v1::Adaptation::from(mode)), Ok(mode));
         }
     }
 

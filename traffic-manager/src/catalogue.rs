@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use hls::{InvalidPlaylist, Multivariant, Template};
-use policy::StreamName;
+use hls::{InvalidPlaylist, Multivariant, Rendition, Template};
+use policy::{StreamName, adaptation::Mode};
 use url::Url;
 
 /// Streams by name. Kept while the primary is away: its relays serve on.
@@ -22,6 +22,10 @@ pub(crate) struct Stream {
     pub(crate) live: bool,
     /// False before its first window is there.
     pub(crate) ready: bool,
+    /// Who picks its bitrate.
+    pub(crate) mode: Mode,
+    /// Renditions that newcomers are not told of now.
+    pub(crate) withheld: Arc<[Rendition]>,
 }
 
 /// A stream as a server describes it.
@@ -32,6 +36,8 @@ pub(crate) struct Description {
     pub(crate) target_duration: Duration,
     pub(crate) live: bool,
     pub(crate) ready: bool,
+    pub(crate) mode: Mode,
+    pub(crate) withheld: Arc<[Rendition]>,
 }
 
 /// The catalogue that `described` makes of `before`; none where that is the same. What cannot be read is left as it was.
@@ -54,8 +60,8 @@ pub(crate) fn renewed(before: &Catalogue, described: &[Description]) -> Option<C
 }
 
 fn is_same(old: &Stream, new: &Description) -> bool {
-    (&old.multivariant, old.target_duration, old.live, old.ready)
-        == (&new.multivariant, new.target_duration, new.live, new.ready)
+    (&old.multivariant, old.target_duration, old.live, old.ready, old.mode, &old.withheld)
+        == (&new.multivariant, new.target_duration, new.live, new.ready, new.mode, &new.withheld)
 }
 
 fn template(new: &Description, known: Option<&Stream>) -> Result<Option<Arc<Template>>, InvalidPlaylist> {
@@ -74,8 +80,8 @@ fn template(new: &Description, known: Option<&Stream>) -> Result<Option<Arc<Temp
 }
 
 fn stream(new: &Description, template: Option<Arc<Template>>) -> Stream {
-    let Description { multivariant, target_duration, live, ready, .. } = new.clone();
-    Stream { multivariant, template, target_duration, live, ready }
+    let Description { multivariant, target_duration, live, ready, mode, withheld, .. } = new.clone();
+    Stream { multivariant, template, target_duration, live, ready, mode, withheld }
 }
 
 #[cfg(test)]
@@ -91,6 +97,8 @@ mod tests {
             target_duration: Duration::from_secs(2),
             live: true,
             ready,
+            mode: Mode::default(),
+            withheld: Arc::from([]),
         }
     }
 
@@ -102,6 +110,14 @@ mod tests {
         assert!(second["live"].ready);
         let template = |catalogue: &Catalogue| catalogue["live"].template.clone().unwrap();
         assert!(Arc::ptr_eq(&template(&first), &template(&second)));
+    }
+
+    #[test]
+    fn what_newcomers_are_not_told_of_is_news() {
+        let first = renewed(&Catalogue::new(), &[live(LADDER, true)]).unwrap();
+        let withheld: Arc<[Rendition]> = Arc::from(["360p".parse().unwrap()]);
+        let capped = Description { withheld, ..live(LADDER, true) };
+        assert_eq!(renewed(&first, &[capped]).unwrap()["live"].withheld.len(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod refusal;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hls::{Template, url::SESSION};
+use hls::{Rendition, Template, url::SESSION};
 use policy::{
     Class, InvalidName, Region, ServerId, SessionId, StreamName,
     balancing::Balancer,
@@ -90,6 +90,14 @@ pub(crate) struct Placed {
     pub(crate) placement: Placement,
     /// What it plays.
     pub(crate) template: Arc<Template>,
+    /// The renditions of it that this viewer is not told of.
+    pub(crate) withheld: Arc<[Rendition]>,
+}
+
+/// A stream as newcomers are told of it.
+struct Offer {
+    template: Arc<Template>,
+    withheld: Arc<[Rendition]>,
 }
 
 impl Placed {
@@ -126,7 +134,7 @@ impl Viewers {
         let earlier = wish.session.map(|token| self.session(token)).transpose()?;
         let asked = Some(wish.stream).filter(|name| !name.is_empty());
         let stream = asked.or(earlier.as_ref().map(|session| session.stream.as_str())).unwrap_or_default();
-        let (stream, template) = self.stream(picture, stream)?;
+        let (stream, Offer { template, withheld }) = self.stream(picture, stream)?;
         let (region, by) = match (wish.region(), &earlier) {
             (Some(name), _) => (self.region(picture, name)?, By::Parameter),
             (None, Some(session)) => (session.region.clone(), By::Session),
@@ -141,7 +149,7 @@ impl Viewers {
         let (server, expires_unix) = (placement.server.clone(), self.keyring.expiry());
         let session = Session { id, stream, region, class: wish.class, server, expires_unix };
         let token = self.keyring.now().sign(&session);
-        Ok(Placed { session, token, placement, template })
+        Ok(Placed { session, token, placement, template, withheld })
     }
 
     /// The session of a token, expired ones too: a player cannot get another URL by itself.
@@ -152,7 +160,7 @@ impl Viewers {
         }
     }
 
-    fn stream(&self, picture: &Picture, name: &str) -> Result<(StreamName, Arc<Template>), Unplaced> {
+    fn stream(&self, picture: &Picture, name: &str) -> Result<(StreamName, Offer), Unplaced> {
         let retry_after = Duration::from_secs(1);
         if picture.catalogue.is_empty() {
             return Err(Unplaced::NoPrimary { retry_after });
@@ -165,7 +173,10 @@ impl Viewers {
             });
         };
         match &stream.template {
-            Some(template) => Ok((name.clone(), Arc::clone(template))),
+            Some(template) => {
+                let (template, withheld) = (Arc::clone(template), Arc::clone(&stream.withheld));
+                Ok((name.clone(), Offer { template, withheld }))
+            }
             None => Err(Unplaced::NotReady { stream: name.clone(), retry_after }),
         }
     }
@@ -183,9 +194,10 @@ impl Viewers {
         let picture = self.gallery.now();
         let session = self.session(token).ok()?;
         let route = picture.routing.server(current).filter(|route| route.keeps())?;
-        let template = picture.catalogue.get(&session.stream)?.template.clone()?;
+        let stream = picture.catalogue.get(&session.stream)?;
+        let (template, withheld) = (stream.template.clone()?, Arc::clone(&stream.withheld));
         let placement = placement_at(route, placement::Reason::Stays);
-        Some(Placed { session, token: token.to_owned(), placement, template })
+        Some(Placed { session, token: token.to_owned(), placement, template, withheld })
     }
 
     /// Where a viewer that is told plays from now on.

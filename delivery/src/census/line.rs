@@ -15,12 +15,13 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
-use policy::Region;
+use policy::{Region, Time};
 use tokio::net::TcpStream;
 
 use super::{Census, record::Record};
@@ -38,8 +39,29 @@ pub struct Line {
     written: AtomicU64,
     /// Of these, the bytes that the peer had acknowledged at the last sweep.
     delivered: AtomicU64,
+    /// Since when it has had something left to send at every sweep, in milliseconds; 0 while it has not.
+    busy_since: AtomicU64,
     /// Answers that wait for our upstream.
     waiting: AtomicU32,
+    /// A relay's, which has shown a pass.
+    relay: AtomicBool,
+}
+
+/// A line that has had something left to send for so many target durations is behind real time: a player begins with three segments,
+/// which take one and a half on a line that carries twice what it plays.
+const BEHIND_TARGETS: u32 = 2;
+
+/// A session's connection as a sweep sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    /// Whose.
+    pub(super) record: Arc<Record>,
+    /// The session is alive because this connection is.
+    pub(super) keeps_alive: bool,
+    /// Something was sent since the last sweep, or is left to send.
+    pub(super) sends: bool,
+    /// There has been something left to send for longer than it plays.
+    pub(super) behind: bool,
 }
 
 impl Line {
@@ -51,8 +73,21 @@ impl Line {
             joined: ArcSwapOption::empty(),
             written: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
+            busy_since: AtomicU64::new(0),
             waiting: AtomicU32::new(0),
+            relay: AtomicBool::new(false),
         }
+    }
+
+    /// Notes that a relay has shown a pass on it.
+    pub fn is_of_relay(&self) {
+        self.relay.store(true, Relaxed);
+    }
+
+    /// Whether a relay has shown a pass on it.
+    #[must_use]
+    pub fn is_relay(&self) -> bool {
+        self.relay.load(Relaxed)
     }
 
     /// Who is at the other end.
@@ -104,23 +139,37 @@ impl Line {
         self.carried.load_full().or_else(joined)
     }
 
-    /// The session that is alive because this connection is: none if it belongs to none, or stands still.
-    pub(super) fn keeps_alive(&self) -> Option<Arc<Record>> {
+    /// How the connection of a session stands; none if it belongs to none. Only the sweep looks.
+    pub(super) fn look(&self, now: Time) -> Option<Look> {
         let record = self.session()?;
-        (self.advances() || self.waiting.load(Relaxed) > 0).then_some(record)
+        let (advances, left) = self.progress();
+        let busy_since = match self.busy_since.load(Relaxed) {
+            _ if left == 0 => 0,
+            0 => now.as_millis().max(1),
+            since => since,
+        };
+        self.busy_since.store(busy_since, Relaxed);
+        let busy = if busy_since == 0 { Duration::ZERO } else { now.since(Time::from_millis(busy_since)) };
+        let target = record.target_duration();
+        Some(Look {
+            keeps_alive: advances || self.waiting.load(Relaxed) > 0,
+            sends: advances || left > 0,
+            behind: !target.is_zero() && busy > target * BEHIND_TARGETS,
+            record,
+        })
     }
 
-    /// Whether the peer has acknowledged anything since the last sweep.
-    fn advances(&self) -> bool {
+    /// Whether the peer has acknowledged anything since the last sweep, and what it has not acknowledged yet.
+    fn progress(&self) -> (bool, u64) {
         let written = self.written.load(Relaxed);
         let before = self.delivered.load(Relaxed);
         if written == before {
-            return false;
+            return (false, 0);
         }
         let queued = self.socket.upgrade().and_then(|socket| crate::sys::unacknowledged(&socket));
-        let delivered = written.saturating_sub(queued.unwrap_or(0));
-        self.delivered.store(delivered.max(before), Relaxed);
-        delivered > before
+        let delivered = written.saturating_sub(queued.unwrap_or(0)).max(before);
+        self.delivered.store(delivered, Relaxed);
+        (delivered > before, written - delivered)
     }
 }
 

@@ -15,6 +15,8 @@ use policy::{Time, session::Session};
 pub(super) struct Reload<'a> {
     /// Which rendition's playlist.
     pub(super) rendition: &'a str,
+    /// Its place in the ladder; none for sound and subtitles.
+    pub(super) rung: Option<usize>,
     /// The stream's target duration.
     pub(super) target_duration: Duration,
     /// How long the session lives without a further sign.
@@ -54,7 +56,12 @@ pub(super) struct Record {
     lines: AtomicU32,
     /// Its player has said how it plays.
     told: AtomicBool,
+    /// The rung that it asked for last; [`NO_RUNG`] before it asked for one.
+    rung: AtomicU32,
 }
+
+/// A session that has asked for no rung of the ladder.
+const NO_RUNG: u32 = u32::MAX;
 
 impl Record {
     /// A session at its first reload here.
@@ -72,6 +79,7 @@ impl Record {
             counted: AtomicBool::new(false),
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
+            rung: AtomicU32::new(rung(reload)),
         }
     }
 
@@ -79,6 +87,9 @@ impl Record {
     pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) {
         self.target_ms.store(millis(reload.target_duration), Relaxed);
         self.life_ms.store(millis(reload.life), Relaxed);
+        if reload.rung.is_some() {
+            self.rung.store(rung(reload), Relaxed);
+        }
         // Audio and video are asked for together.
         if now.since(self.first) >= reload.target_duration / 2 {
             self.reloaded.store(true, Relaxed);
@@ -87,6 +98,17 @@ impl Record {
             self.confirmed.store(true, Relaxed);
         }
         self.seen(now);
+    }
+
+    /// The rung that it asked for last.
+    pub(super) fn rung(&self) -> Option<usize> {
+        let rung = self.rung.load(Relaxed);
+        usize::try_from(rung).ok().filter(|_| rung != NO_RUNG)
+    }
+
+    /// The stream's target duration.
+    pub(super) fn target_duration(&self) -> Duration {
+        Duration::from_millis(self.target_ms.load(Relaxed))
     }
 
     /// Notes a sign of life.
@@ -102,10 +124,9 @@ impl Record {
 
     /// Whether it is a viewer rather than a probe.
     pub(super) fn is_viewer(&self, now: Time) -> bool {
-        let target = Duration::from_millis(self.target_ms.load(Relaxed));
         match self.coming {
             Coming::Sent => true,
-            Coming::New => self.confirmed.load(Relaxed) || now.since(self.first) >= target,
+            Coming::New => self.confirmed.load(Relaxed) || now.since(self.first) >= self.target_duration(),
             Coming::Back => self.reloaded.load(Relaxed),
         }
     }
@@ -140,6 +161,10 @@ impl Record {
     pub(super) fn counts(&self) -> bool {
         self.counted.load(Relaxed)
     }
+}
+
+fn rung(reload: Reload<'_>) -> u32 {
+    reload.rung.and_then(|rung| u32::try_from(rung).ok()).unwrap_or(NO_RUNG)
 }
 
 fn digest(rendition: &str) -> u64 {

@@ -9,7 +9,7 @@ use std::{
 use policy::{Class, Region, SessionId, StreamName, Time};
 use tokio_util::sync::CancellationToken;
 
-use super::{Census, Count, Tally, rate::Rate};
+use super::{Census, Count, Tally, rate::Rate, record::Record};
 use crate::{clock::Clock, metrics};
 
 /// What the sweep remembers from one time to the next.
@@ -38,19 +38,32 @@ impl Census {
         // Before adding up: who leaves meanwhile is told by the next sweep.
         let has_left = self.has_left.swap(false, Relaxed);
         let departed_total = self.departed_total.load(Relaxed);
-        let lines = self.lines.pin();
-        for record in lines.values().filter_map(|line| line.keeps_alive()) {
-            record.seen(now);
-        }
-        let (mut tallies, arrived) = self.sweep_records(now);
+        let (served, behind) = self.sweep_lines(now);
+        let (mut tallies, asking, arrived) = self.sweep_records(now);
         self.sweep_streams(&mut tallies, now);
         self.reloaders.pin().retain(|_, record| record.is_alive(now));
         self.forget_oldest_departed();
-        self.publish(tallies, departed_total);
+        self.publish(tallies, Count { asking, served, behind, departed_total, ..Count::default() });
         // After the count that has them: who is told of them drops them from his.
         if self.arrive(arrived) || has_left {
             self.moves.notify_one();
         }
+    }
+
+    /// Keeps sessions alive by their connections. Sessions that are being sent something, and those of them that fall behind.
+    fn sweep_lines(&self, now: Time) -> (u32, u32) {
+        // A player's connections are one player's.
+        let mut sends: BTreeMap<*const Record, bool> = BTreeMap::new();
+        for look in self.lines.pin().values().filter_map(|line| line.look(now)) {
+            if look.keeps_alive {
+                look.record.seen(now);
+            }
+            if look.sends {
+                *sends.entry(Arc::as_ptr(&look.record)).or_default() |= look.behind;
+            }
+        }
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        (count(sends.len()), count(sends.values().filter(|behind| **behind).count()))
     }
 
     /// Adds to those who arrived since they were last told; whether there are any.
@@ -64,9 +77,9 @@ impl Census {
         !arrived.is_empty()
     }
 
-    /// Counts, and says which sessions began to count that count elsewhere for all we know.
-    fn sweep_records(&self, now: Time) -> (Tallies, Vec<SessionId>) {
-        let (mut tallies, mut arrived) = (Tallies::new(), Vec::new());
+    /// Counts, also by the rung asked for, and says which sessions began to count that count elsewhere for all we know.
+    fn sweep_records(&self, now: Time) -> (Tallies, BTreeMap<StreamName, Vec<u32>>, Vec<SessionId>) {
+        let (mut tallies, mut asking, mut arrived) = (Tallies::new(), BTreeMap::new(), Vec::new());
         let records = self.records.pin();
         for (id, record) in &records {
             if !record.is_alive(now) {
@@ -87,9 +100,14 @@ impl Census {
                 let session = &record.session;
                 let key = (session.stream.clone(), session.region.clone(), session.class);
                 *tallies.entry(key).or_default() += 1;
+                if let Some(rung) = record.rung() {
+                    let rungs: &mut Vec<u32> = asking.entry(session.stream.clone()).or_default();
+                    rungs.resize(rungs.len().max(rung + 1), 0);
+                    rungs[rung] += 1;
+                }
             }
         }
-        (tallies, arrived)
+        (tallies, asking, arrived)
     }
 
     fn sweep_streams(&self, tallies: &mut Tallies, now: Time) {
@@ -122,7 +140,7 @@ impl Census {
         }
     }
 
-    fn publish(&self, tallies: Tallies, departed_total: u64) {
+    fn publish(&self, tallies: Tallies, count: Count) {
         metrics::census_sessions(self.present.load(Relaxed));
         let mut sessions: BTreeMap<&StreamName, u32> = BTreeMap::new();
         let before = self.count.load();
@@ -139,6 +157,6 @@ impl Census {
             .map(|((stream, region, class), viewers)| Tally { stream, region, class, viewers })
             .collect();
         let opened_total = self.opened_total.load(Relaxed);
-        self.count.store(Arc::new(Count { viewers, opened_total, departed_total }));
+        self.count.store(Arc::new(Count { viewers, opened_total, ..count }));
     }
 }

@@ -53,7 +53,8 @@ fn asks(census: &Census, session: &Session, rendition: &str, ms: u64) -> Result<
 }
 
 fn asks_on(census: &Census, session: &Session, rendition: &str, line: &Line, ms: u64) -> Result<(), Full> {
-    let asked = Asked { stream: &session.stream, rendition, target_duration: TARGET, ended: false };
+    let (stream, target_duration) = (&session.stream, TARGET);
+    let asked = Asked { stream, rendition, rung: None, sent: None, target_duration, ended: false };
     census.reloaded(session, asked, line, at(ms))
 }
 
@@ -99,6 +100,8 @@ fn a_session_ends_after_the_longer_of_five_seconds_and_two_and_a_half_target_dur
     let long = Asked {
         stream: &viewer.stream,
         rendition: "v0",
+        rung: None,
+        sent: None,
         target_duration: Duration::from_secs(6),
         ended: false,
     };
@@ -110,7 +113,14 @@ fn a_session_ends_after_the_longer_of_five_seconds_and_two_and_a_half_target_dur
 #[test]
 fn a_session_of_a_stream_that_has_an_end_is_kept_for_a_minute() {
     let (census, viewer) = (census(), session("a", Class::Steers));
-    let asked = Asked { stream: &viewer.stream, rendition: "v0", target_duration: TARGET, ended: true };
+    let asked = Asked {
+        stream: &viewer.stream,
+        rendition: "v0",
+        rung: None,
+        sent: None,
+        target_duration: TARGET,
+        ended: true,
+    };
     census.reloaded(&viewer, asked, &no_line(), at(0)).unwrap();
     assert_eq!((viewers(&census, 60_000), viewers(&census, 60_001)), (1, 0));
 }
@@ -235,7 +245,14 @@ fn who_is_answered_by_a_307_counts_no_longer_here_and_at_once_at_the_relay() {
 fn reloads_without_a_token_are_counted_by_their_rate_in_the_servers_region() {
     let census = census();
     let stream: StreamName = "live".parse().unwrap();
-    let asked = Asked { stream: &stream, rendition: "v0", target_duration: TARGET, ended: false };
+    let asked = Asked {
+        stream: &stream,
+        rendition: "v0",
+        rung: None,
+        sent: None,
+        target_duration: TARGET,
+        ended: false,
+    };
     for ms in (0..20_000).step_by(100) {
         // 20 viewers, each every 2 s.
         census.reloaded_unknown(asked);
@@ -389,4 +406,37 @@ async fn a_player_that_closes_the_connection_of_its_first_reload_is_alive_while_
     assert_eq!(viewers(&census, 30_000), 1);
     drop(waiting);
     assert_eq!(viewers(&census, 35_001), 0);
+}
+
+#[test]
+fn sessions_are_counted_by_the_rung_that_they_asked_for_last() {
+    let census = census();
+    let asks = |id: &str, rung: Option<usize>, ms: u64| {
+        let viewer = session(id, Class::Steers);
+        let (stream, target_duration) = (&viewer.stream, TARGET);
+        let asked = Asked { stream, rendition: "v0", rung, sent: None, target_duration, ended: false };
+        census.reloaded(&viewer, asked, &no_line(), at(ms)).unwrap();
+    };
+    for ms in [0, 500] {
+        asks("a", Some(2), ms);
+        asks("b", Some(0), ms);
+        asks("c", None, ms);
+    }
+    asks("a", Some(1), 1_000);
+    asks("a", None, 1_100);
+    census.sweep(at(1_200));
+    assert_eq!(census.count().asking["live"], [1, 1], "sound has no rung, and changes none");
+}
+
+#[test]
+fn a_census_with_less_room_refuses_newcomers_and_keeps_who_is_here() {
+    let census = census();
+    let (here, newcomer) = (session("a", Class::Steers), session("b", Class::Steers));
+    asks(&census, &here, "v0", 0).unwrap();
+    census.set_room(1);
+    assert_eq!(asks(&census, &newcomer, "v0", 10), Err(Full(1)));
+    asks(&census, &here, "v0", 500).unwrap();
+    census.set_room(5_000);
+    assert_eq!(census.room(), 1_000, "never more than the capacity");
+    asks(&census, &newcomer, "v0", 600).unwrap();
 }

@@ -44,7 +44,9 @@ impl<F: Feed> Site<F> {
             return Ok(multivariant(template.render(&View { stream, ..View::default() })));
         };
         let situation = self.board.snapshot();
-        let view = View { stream, session: Some(&token), ..View::default() };
+        let ladder = self.adaptation.ladder_of(&session.stream, &template);
+        let withheld = ladder.withheld(self.mode(&session.stream));
+        let view = View { stream, session: Some(&token), withheld: &withheld, ..View::default() };
         let view = placed(view, &situation, &session, Needs::of(player.as_deref()));
         Ok(multivariant(template.render(&view)))
     }

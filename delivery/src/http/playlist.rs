@@ -1,9 +1,9 @@
 //! `/{stream}/{rendition}/live.m3u8`: the one thing that a viewer asks again and again, and by which he is counted.
 //!
-//! In this order: is there such a playlist; does the book send this viewer to a relay; is there room for him; note that he
-//! asked. A relay's question is none of that, and may wait for a segment to come (blocking playlist reload).
+//! In this order: is there such a playlist; does the book send this viewer to a relay; what is sent of it at most; is there room
+//! for him; note that he asked. A relay's question is none of that, and may wait for a segment to come (blocking playlist reload).
 
-use hls::url::parameter;
+use hls::{Rendition, url::parameter};
 use http::{HeaderMap, Request};
 use policy::{
     Class, StreamName,
@@ -14,10 +14,12 @@ use policy::{
 use super::{
     Caller, Site,
     answer::{Answer, Refusal, playlist, redirect},
+    cap::Capped,
     negotiation,
     viewer::Asker,
 };
 use crate::{
+    adaptation::Given,
     census::Asked,
     feed::{Error, Feed, Playlist},
     upstream::SWITCHING_SET_HEADER,
@@ -59,24 +61,27 @@ impl<F: Feed> Site<F> {
             self.census.admit(&newcomer.id).map_err(|full| self.full(full))?;
         }
         let found = self.feed.media_playlist(stream, rendition, None).await?;
-        match session.filter(|_| counts) {
-            Some(session) if sent_on(&session) => {
-                // The book remembers who does not reload as long as the census does.
-                let life = self.census.life(found.target_duration, found.ended);
-                if let Some(relay) = self.redirects.place(&session, life, self.clock.now()) {
-                    self.census.handed_on(&session.id, self.clock.now());
-                    return Ok(self.send_to(&relay, request));
-                }
-                self.note(&session, rendition, &found, caller)?;
+        let session = session.filter(|_| counts);
+        if let Some(session) = session.as_ref().filter(|session| sent_on(session)) {
+            // The book remembers who does not reload as long as the census does.
+            let life = self.census.life(found.target_duration, found.ended);
+            if let Some(relay) = self.redirects.place(session, life, self.clock.now()) {
+                self.census.handed_on(&session.id, self.clock.now());
+                return Ok(self.send_to(&relay, request));
             }
-            Some(session) => self.note(&session, rendition, &found, caller)?,
-            None if counts => {
-                let name: StreamName = stream.parse().map_err(|_| Error::Gone(stream.to_owned()))?;
-                self.census.reloaded_unknown(asked(&name, rendition, &found));
+        }
+        let name: StreamName = stream.parse().map_err(|_| Error::Gone(stream.to_owned()))?;
+        let capped = self.capped(&name, rendition, found).await;
+        let asked = asked(&name, rendition, &capped);
+        match session {
+            Some(session) => {
+                let noted = self.census.reloaded(&session, asked, caller.line(), self.clock.now());
+                noted.map_err(|full| self.full(full))?;
             }
+            None if counts => self.census.reloaded_unknown(asked),
             None => {}
         }
-        Ok(self.form(&found, request.headers()))
+        Ok(self.form(&capped.given.playlist, request.headers()))
     }
 
     /// The playlist in the form that the asker wants, or word that he has it: he has asked all the same.
@@ -87,18 +92,6 @@ impl<F: Feed> Site<F> {
         playlist(found, form, compress, has_it)
     }
 
-    fn note(
-        &self,
-        session: &Session,
-        rendition: &str,
-        found: &Playlist,
-        caller: &Caller,
-    ) -> Result<(), Refusal> {
-        let asked = asked(&session.stream, rendition, found);
-        let noted = self.census.reloaded(session, asked, caller.line(), self.clock.now());
-        noted.map_err(|full| self.full(full))
-    }
-
     fn send_to<B>(&self, relay: &Slot, request: &Request<B>) -> Answer {
         let path = request.uri().path_and_query().map_or("", |path| path.as_str());
         let location = http::HeaderValue::try_from(format!("{}{path}", relay.base_url));
@@ -106,6 +99,14 @@ impl<F: Feed> Site<F> {
     }
 }
 
-fn asked<'a>(stream: &'a StreamName, rendition: &'a str, found: &Playlist) -> Asked<'a> {
-    Asked { stream, rendition, target_duration: found.target_duration, ended: found.ended }
+fn asked<'a>(stream: &'a StreamName, rendition: &'a str, capped: &'a Capped) -> Asked<'a> {
+    let Capped { given: Given { playlist, sent }, rung } = capped;
+    Asked {
+        stream,
+        rendition,
+        rung: *rung,
+        sent: sent.as_ref().map(Rendition::as_str),
+        target_duration: playlist.target_duration,
+        ended: playlist.ended,
+    }
 }

@@ -19,28 +19,30 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::census::Line;
+use crate::{adaptation::Sent, census::Line};
 
 /// Bytes sent on all connections.
 #[derive(Debug)]
 pub(super) struct Egress {
-    total: AtomicU64,
+    to_viewers: AtomicU64,
+    to_relays: AtomicU64,
     counter: Counter,
 }
 
 impl Egress {
     /// None yet; `counter` shows them.
     pub(super) fn new(counter: Counter) -> Self {
-        Self { total: AtomicU64::new(0), counter }
+        Self { to_viewers: AtomicU64::new(0), to_relays: AtomicU64::new(0), counter }
     }
 
     /// Bytes sent since the start.
-    pub(super) fn total(&self) -> u64 {
-        self.total.load(Relaxed)
+    pub(super) fn sent(&self) -> Sent {
+        Sent { to_viewers: self.to_viewers.load(Relaxed), to_relays: self.to_relays.load(Relaxed) }
     }
 
-    fn add(&self, bytes: usize) {
-        self.total.fetch_add(bytes as u64, Relaxed);
+    fn add(&self, bytes: usize, to_relay: bool) {
+        let total = if to_relay { &self.to_relays } else { &self.to_viewers };
+        total.fetch_add(bytes as u64, Relaxed);
         self.counter.increment(bytes as u64);
     }
 }
@@ -71,7 +73,7 @@ impl Socket {
                 written => {
                     if let Ok(bytes) = written {
                         self.line.wrote(bytes);
-                        self.egress.add(bytes);
+                        self.egress.add(bytes, self.line.is_relay());
                     }
                     return Poll::Ready(written);
                 }

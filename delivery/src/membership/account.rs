@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use policy::{Region, ServerId, SessionId, StreamName, routing::Kind};
+use hls::Rendition;
+use policy::{Region, ServerId, SessionId, StreamName, adaptation::Mode, routing::Kind};
 use service::Secret;
 
+use crate::adaptation::Standing;
 pub use crate::census::Tally;
 
 /// Who a server is. It does not change while the server is attached.
@@ -53,6 +55,8 @@ pub struct Account {
     pub arrived: Vec<SessionId>,
     /// Whether nobody has asked anything for 2.5 target durations.
     pub quiet: bool,
+    /// What is sent at most, and why no more.
+    pub standing: Arc<Standing>,
 }
 
 /// A stream as this server holds it.
@@ -68,6 +72,10 @@ pub struct StreamState {
     pub live: bool,
     /// False before its first window is here.
     pub ready: bool,
+    /// Who picks its bitrate.
+    pub mode: Mode,
+    /// Renditions that newcomers are not to be told of now.
+    pub withheld: Vec<Rendition>,
 }
 
 /// Who can say how the server stands.

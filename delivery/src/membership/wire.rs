@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use policy::{
     InvalidName, Phase, SessionId, StreamName,
+    adaptation::Mode,
     redirects::{RedirectQuota, RelayQuota},
     routing::{Kind, Pathway, Slot},
     session::{Key, Keys},
@@ -11,7 +12,7 @@ use policy::{
 use proto::v1::{self, attach_request::Message};
 
 use super::account::{Account, Identity, StreamState, Tally};
-use crate::situation::Situation;
+use crate::{adaptation::Cap, situation::Situation};
 
 /// The shortest report interval taken from a directive: one that asks for more would make a load of its own.
 const SHORTEST_REPORT_INTERVAL: Duration = Duration::from_millis(50);
@@ -75,6 +76,9 @@ pub(super) fn report(
         streams: streams.into_iter().map(stream).collect(),
         quiet: account.quiet,
         redirected: account.redirected.into_iter().map(count).collect(),
+        rung_caps: account.standing.caps.iter().map(rung_cap).collect(),
+        room: account.standing.room,
+        uplink_bits_per_second: account.standing.uplink.unwrap_or_default(),
     }))
 }
 
@@ -93,6 +97,7 @@ pub(super) fn situation(directive: v1::Directive, before: &Situation) -> Result<
 fn kept_as_it_was(told: Situation, before: &Situation) -> Situation {
     Situation {
         streams: before.streams.clone(),
+        modes: before.modes.clone(),
         upstream: before.upstream.clone(),
         primary: before.primary.clone(),
         redirects: before.redirects.clone(),
@@ -110,6 +115,7 @@ fn whole(directive: v1::Directive, phase: Phase) -> Result<Situation, InvalidDir
         wanted,
         phase,
         streams: directive.streams.iter().map(|name| name.parse()).collect::<Result<Vec<StreamName>, _>>()?,
+        modes: directive.adaptation.iter().filter_map(mode).collect(),
         upstream: filled(directive.upstream),
         primary: match filled(directive.primary_base_url) {
             Some(base_url) => Some(Slot { id: directive.primary_id.parse()?, base_url }),
@@ -121,6 +127,11 @@ fn whole(directive: v1::Directive, phase: Phase) -> Result<Situation, InvalidDir
         keys: keys(&directive.session_keys)?,
         report_interval: interval.max(SHORTEST_REPORT_INTERVAL),
     })
+}
+
+/// Who picks a stream's bitrate; one that is told in words of a newer version is followed as if nothing was said.
+fn mode(told: &v1::StreamAdaptation) -> Option<(StreamName, Mode)> {
+    Some((told.stream.parse().ok()?, Mode::try_from(told.adaptation()).ok()?))
 }
 
 /// The sessions that can be ours; an id that is no name is nobody's.
@@ -139,6 +150,16 @@ fn stream(state: StreamState) -> v1::Stream {
         target_duration_ms: u32::try_from(state.target_duration.as_millis()).unwrap_or(u32::MAX),
         live: state.live,
         ready: state.ready,
+        adaptation: v1::Adaptation::from(state.mode).into(),
+        withheld: state.withheld.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn rung_cap(cap: &Cap) -> v1::RungCap {
+    v1::RungCap {
+        stream: cap.stream.to_string(),
+        rung: u32::try_from(cap.rung).unwrap_or(u32::MAX),
+        rendition: cap.rendition.to_string(),
     }
 }
 

@@ -112,6 +112,11 @@ impl<S: Subject> Kept<S> {
         }
     }
 
+    /// What it is a document of.
+    pub(super) fn subject(&self) -> &S {
+        &self.subject
+    }
+
     /// What is here, fresh or old; asks nobody.
     pub(super) fn peek(&self) -> Option<Arc<S::Value>> {
         self.state.load().value.clone()

@@ -1,7 +1,13 @@
 //! A rendition's media playlist, followed by blocking reload (RFC 8216bis 6.2.5.2): the upstream holds each request until the
 //! next segment is listed, so that a relay has a new playlist when its upstream has it, with one request a segment.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use hls::{MediaPlaylist, Resource};
 
@@ -75,9 +81,16 @@ pub(super) struct Media {
     /// Its path at every server.
     pub(super) path: String,
     pub(super) fetch_ahead: usize,
+    /// Nobody asks for its newest segments now.
+    pub(super) spared: AtomicBool,
 }
 
 impl Media {
+    /// Notes whether its newest segments are asked for by nobody.
+    pub(super) fn spare(&self, spared: bool) {
+        self.spared.store(spared, Relaxed);
+    }
+
     /// Asks for the playlist once; with `msn`, when that segment is listed.
     pub(super) async fn read(&self, held: Option<(u64, Duration)>) -> Result<Listing, FetchError> {
         let read = match held {
@@ -99,7 +112,7 @@ impl Subject for Media {
         let held =
             before.and_then(|playlist| Some((playlist.newest? + 1, playlist.target_duration * HELD_TARGETS)));
         let listing = self.read(held).await?;
-        for key in listing.newest() {
+        for key in listing.newest().iter().filter(|_| !self.spared.load(Relaxed)) {
             if let Err(error) = self.store.prefetch(key) {
                 tracing::debug!(%key, %error, "not fetched ahead");
             }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Command, Content, Directive, Fleet, Server};
 use crate::{
-    Phase, Region, ServerId,
+    Phase, Region, ServerId, StreamName,
+    adaptation::Mode,
     routing::{Kind, Pathway, Slot},
 };
 
@@ -49,6 +50,7 @@ impl Fleet {
         Content {
             phase: Phase::Serving,
             streams: self.stream_names(),
+            modes: self.modes(),
             upstream: None,
             primary: self.primary().map(Server::slot),
             steering_url: self.settings.steering_url.as_str().into(),
@@ -57,6 +59,11 @@ impl Fleet {
             report_interval: self.settings.report_interval,
             provisional: !self.settled,
         }
+    }
+
+    /// Who picks the bitrate of which stream.
+    fn modes(&self) -> BTreeMap<StreamName, Mode> {
+        self.streams().iter().map(|stream| (stream.name.clone(), stream.mode)).collect()
     }
 
     /// Slots that the provisioner offers, and relays that attached from elsewhere, by id.

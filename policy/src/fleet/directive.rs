@@ -3,10 +3,11 @@
 //! The generation grows only when the content changes, so that a server can tell news from repetition. Session keys are
 //! secrets that policy does not hold: whoever sends a directive adds them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     Phase, StreamName,
+    adaptation::Mode,
     redirects::RedirectQuota,
     routing::{Pathway, Slot},
 };
@@ -27,6 +28,8 @@ pub struct Content {
     pub phase: Phase,
     /// Streams to hold ready.
     pub streams: Vec<StreamName>,
+    /// Who picks the bitrate of which.
+    pub modes: BTreeMap<StreamName, Mode>,
     /// The only server to fetch from; none for a primary.
     pub upstream: Option<Arc<str>>,
     /// The primary, where it is known.

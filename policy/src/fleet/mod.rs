@@ -42,7 +42,7 @@ use std::{
 
 pub use command::{Command, LaunchSpec};
 pub use directive::{Content, Directive};
-pub use observation::{Count, Hello, Inventory, Observation, Offer, Report, StreamState};
+pub use observation::{Count, Hello, Inventory, Observation, Offer, Report, RungCap, StreamState};
 pub use refusal::Refusal;
 pub use region::RegionState;
 pub use server::Server;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Class, Phase, Region, ServerId, SessionId, StreamName, routing::Kind};
+use crate::{Class, Phase, Region, ServerId, SessionId, StreamName, adaptation::Mode, routing::Kind};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +103,19 @@ pub struct StreamState {
     pub ready: bool,
     /// Its longest segment (RFC 8216 4.3.3.1).
     pub target_duration: Duration,
+    /// Who picks its bitrate.
+    pub mode: Mode,
+}
+
+/// Up to which rung a server sends a stream, where that is not the highest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RungCap {
+    /// Which.
+    pub stream: StreamName,
+    /// The rung's place in the ladder; 0 is the lowest.
+    pub rung: u32,
+    /// The rung's name.
+    pub rendition: String,
 }
 
 /// How a server is.
@@ -130,6 +143,12 @@ pub struct Report {
     pub streams: Vec<StreamState>,
     /// Whether nothing was asked of it for 2.5 target durations.
     pub quiet: bool,
+    /// Viewers that it takes now, where that is fewer than its capacity.
+    pub room: Option<u32>,
+    /// What its uplink carries, in bits per second; 0 where nobody knows.
+    pub uplink_bits_per_second: u64,
+    /// The streams that it does not send up to their highest rung.
+    pub rung_caps: Vec<RungCap>,
 }
 
 /// Viewers of one region and class.

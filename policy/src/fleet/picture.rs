@@ -52,7 +52,7 @@ fn route(server: &Server) -> Route {
         base_url: Arc::clone(&server.base_url),
         phase: server.phase,
         streams: ready.map(|stream| stream.name.clone()).collect(),
-        capacity: server.capacity,
+        capacity: server.room(),
         seen,
         target: server.target.clone(),
         counters: Arc::clone(&server.counters),

@@ -79,7 +79,7 @@ impl Fleet {
     /// What the primary carries of a region: less than it takes at all, or it would turn viewers away and never be seen to have
     /// more than its threshold.
     fn threshold_of(&self, region: &Region) -> u32 {
-        let limit = self.primary().map_or(u32::MAX, |primary| primary.capacity.saturating_sub(1));
+        let limit = self.primary().map_or(u32::MAX, |primary| primary.room().saturating_sub(1));
         self.settings.threshold_of(region).min(limit)
     }
 
@@ -88,7 +88,7 @@ impl Fleet {
         let (ratio, hold) = (settings.leave_ratio, settings.hold);
         let (least, most) = settings.bounds_of(region);
         let plan = Plan { utilisation: settings.target_utilisation, capacity: settings.relay_capacity };
-        let mut capacities: Vec<u32> = self.active(region).map(|server| server.capacity).collect();
+        let mut capacities: Vec<u32> = self.active(region).map(super::Server::room).collect();
         capacities.sort_unstable_by(|a, b| b.cmp(a));
         let Some(state) = self.regions.get_mut(region) else { return };
         let (demand, threshold) = (state.demand, state.threshold);

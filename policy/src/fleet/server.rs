@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Directive, Hello, LaunchSpec, Report, StreamState, Viewers};
+use super::{Directive, Hello, LaunchSpec, Report, RungCap, StreamState, Viewers};
 use crate::{
     Phase, Region, ServerId, Time,
     counters::Counters,
@@ -23,6 +23,12 @@ pub struct Server {
     pub base_url: Arc<str>,
     /// Viewers that it takes at most.
     pub capacity: u32,
+    /// Viewers that it takes now, where its uplink does not carry as many as that.
+    pub(crate) room: Option<u32>,
+    /// What its uplink carries, in bits per second; 0 where nobody knows.
+    pub uplink_bits_per_second: u64,
+    /// The streams that it does not send up to their highest rung.
+    pub rung_caps: Vec<RungCap>,
     /// Whether a provisioner started it.
     pub launched: bool,
     /// What it said about itself, for the operator.
@@ -117,6 +123,9 @@ impl Server {
             region: spec.region.clone(),
             base_url: Arc::clone(&spec.base_url),
             capacity: spec.capacity,
+            room: None,
+            uplink_bits_per_second: 0,
+            rung_caps: Vec::new(),
             launched: true,
             version: String::new(),
             metrics_address: String::new(),
@@ -175,7 +184,7 @@ impl Server {
         if self.restarts(&hello) {
             self.viewers.clear();
             self.redirected.clear();
-            (self.totals, self.egress) = (None, None);
+            (self.totals, self.egress, self.room) = (None, None, None);
             self.counters = Arc::default();
             self.told = 0;
             self.applied_generation = 0;
@@ -222,6 +231,9 @@ impl Server {
         self.applied_generation = report.applied_generation;
         self.upstream_healthy = report.upstream_healthy;
         self.quiet = report.quiet;
+        self.room = report.room;
+        self.uplink_bits_per_second = report.uplink_bits_per_second;
+        self.rung_caps.clone_from(&report.rung_caps);
         self.streams.clone_from(&report.streams);
         self.measure(Egress { at: now, bytes: report.egress_bytes_total }, interval / 2);
         self.count(report)
@@ -342,6 +354,12 @@ impl Server {
     /// Since when it has been silent.
     pub(crate) fn silent_for(&self, now: Time) -> Duration {
         self.attachment.map_or(Duration::ZERO, |attachment| now.since(attachment.heard))
+    }
+
+    /// Viewers that it takes now: fewer than its capacity where its uplink does not carry so many.
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        self.room.map_or(self.capacity, |room| room.min(self.capacity))
     }
 
     /// Viewers of a region that it should have.

@@ -63,7 +63,7 @@ impl Fleet {
     fn room_of_relays(&self) -> BTreeMap<ServerId, u32> {
         let serves = |server: &&Server| server.kind == Kind::Relay && server.phase == Phase::Serving;
         let room = |server: &Server| {
-            let ramped = ramped(server.capacity, self.now.since(server.phase_since), self.settings.ramp);
+            let ramped = ramped(server.room(), self.now.since(server.phase_since), self.settings.ramp);
             (server.id.clone(), ramped.max(server.viewers.total()))
         };
         self.servers.values().filter(serves).map(room).collect()
@@ -93,7 +93,7 @@ impl Fleet {
     fn allow_moves(&mut self, before: Time) {
         let told: u64 = self.servers.values_mut().map(Server::told_since).sum();
         let serving = self.servers.values().filter(|server| server.phase == Phase::Serving);
-        let room = serving.map(|server| server.capacity).fold(0, u32::saturating_add);
+        let room = serving.map(Server::room).fold(0, u32::saturating_add);
         self.pace.spend(u32::try_from(told).unwrap_or(u32::MAX));
         self.pace.refill(room, self.settings.drain_pace, self.now.since(before));
         let excess: Vec<BTreeMap<Region, u32>> =

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use policy::{
     Class, Directive, Phase, Region, ServerId, SessionId, Time,
+    adaptation::Mode,
     fleet::{Count, Hello, Report, StreamState},
     redirects::{Book, Limits},
     routing::{Kind, Slot},
@@ -166,11 +167,17 @@ impl SimServer {
             arrived: std::mem::take(&mut self.arrived),
             streams: self.streams(),
             quiet: self.asked.is_none_or(|asked| now.since(asked) > SILENCE),
+            ..Report::default()
         }
     }
 
     fn streams(&self) -> Vec<StreamState> {
         let ready = matches!(self.phase, Phase::Serving | Phase::Draining);
-        vec![StreamState { name: "live".parse().unwrap(), ready, target_duration: TARGET_DURATION }]
+        vec![StreamState {
+            name: "live".parse().unwrap(),
+            ready,
+            target_duration: TARGET_DURATION,
+            mode: Mode::default(),
+        }]
     }
 }

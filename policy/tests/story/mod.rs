@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use policy::{
     Action, Class, Command, Fleet, Observation, Phase, Region, ServerId, Settings, Time,
+    adaptation::Mode,
     fleet::{Count, Hello, Inventory, Offer, Refusal, Report, StreamState},
     routing::Kind,
 };
@@ -31,7 +32,12 @@ pub fn id(name: &str) -> ServerId {
 }
 
 pub fn stream() -> StreamState {
-    StreamState { name: "live".parse().unwrap(), ready: true, target_duration: Duration::from_secs(2) }
+    StreamState {
+        name: "live".parse().unwrap(),
+        ready: true,
+        target_duration: Duration::from_secs(2),
+        mode: Mode::default(),
+    }
 }
 
 pub fn hello(name: &str, phase: Phase) -> Hello {

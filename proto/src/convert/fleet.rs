@@ -6,8 +6,9 @@
 use std::{str::FromStr, time::Duration};
 
 use policy::{
-    Class, Decision, Directive, Phase, SessionId,
-    fleet::{Count, Hello, Report, StreamState},
+    Class, Decision, Directive, Phase, SessionId, StreamName,
+    adaptation::Mode,
+    fleet::{Count, Hello, Report, RungCap, StreamState},
     redirects::{RedirectQuota, RelayQuota},
     routing::{Kind, Pathway},
     session::Keys,
@@ -60,6 +61,9 @@ pub fn report(message: &v1::Report) -> Result<Report, InvalidField> {
         arrived: message.arrived.iter().map(|id| name("arrived", id)).collect::<Result<_, _>>()?,
         streams: message.streams.iter().map(stream).collect::<Result<_, _>>()?,
         quiet: message.quiet,
+        room: (message.room > 0).then_some(message.room),
+        uplink_bits_per_second: message.uplink_bits_per_second,
+        rung_caps: message.rung_caps.iter().map(rung_cap).collect::<Result<_, _>>()?,
     })
 }
 
@@ -72,6 +76,7 @@ pub fn directive(directive: &Directive, keys: &Keys) -> v1::Directive {
         generation: directive.generation,
         phase: v1::Phase::from(content.phase).into(),
         streams: content.streams.iter().map(ToString::to_string).collect(),
+        adaptation: content.modes.iter().map(adaptation).collect(),
         upstream: content.upstream.as_deref().unwrap_or_default().to_owned(),
         primary_id: primary.map(|primary| primary.id.to_string()).unwrap_or_default(),
         primary_base_url: primary.map(|primary| primary.base_url.to_string()).unwrap_or_default(),
@@ -113,6 +118,16 @@ fn stream(message: &v1::Stream) -> Result<StreamState, InvalidField> {
         name: name("streams.name", &message.name)?,
         ready: message.ready,
         target_duration: Duration::from_millis(message.target_duration_ms.into()),
+        // One that does not say so comes from a server that knew no other way.
+        mode: Mode::try_from(message.adaptation()).unwrap_or(Mode::Client),
+    })
+}
+
+fn rung_cap(message: &v1::RungCap) -> Result<RungCap, InvalidField> {
+    Ok(RungCap {
+        stream: name("rung_caps.stream", &message.stream)?,
+        rung: message.rung,
+        rendition: message.rendition.clone(),
     })
 }
 
@@ -122,6 +137,10 @@ fn count(message: &v1::Count) -> Result<Count, InvalidField> {
         class: Class::try_from(message.class()).map_err(|word| Problem::from(word).of("viewers.class"))?,
         viewers: message.viewers,
     })
+}
+
+fn adaptation((stream, mode): (&StreamName, &Mode)) -> v1::StreamAdaptation {
+    v1::StreamAdaptation { stream: stream.to_string(), adaptation: v1::Adaptation::from(*mode).into() }
 }
 
 fn redirect_quota(quota: &RedirectQuota) -> v1::RedirectQuota {
@@ -221,6 +240,7 @@ mod tests {
         let content = Content {
             phase: Phase::Serving,
             streams: vec!["live".parse().unwrap()],
+            modes: [("live".parse().unwrap(), Mode::Server { per_session: true })].into(),
             upstream: None,
             primary: Some(Slot { id: ServerId::primary(), base_url: "http://127.0.0.1:8080".into() }),
             steering_url: "http://127.0.0.1:7000/steer".into(),
@@ -237,6 +257,7 @@ mod tests {
         assert_eq!((told.generation, told.phase(), told.upstream.as_str()), (9, v1::Phase::Serving, ""));
         assert_eq!((told.redirects[0].keep, told.redirects[0].relays[0].viewers), (3, 7));
         assert_eq!((told.pathways[0].regions[0].as_str(), told.report_interval_ms), ("default", 1_000));
+        assert_eq!(told.adaptation[0].adaptation(), v1::Adaptation::ServerPerSession);
         let current: Vec<_> = told.session_keys.iter().map(|key| (key.id, key.current)).collect();
         assert_eq!(current, [(1, true), (0, false)]);
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use policy::{
     Decision, Observation, Region, ServerId,
-    fleet::{Refusal, RegionState, Server},
+    fleet::{Refusal, RegionState, RungCap, Server},
     routing::Kind,
 };
 use proto::{
@@ -235,7 +235,14 @@ fn status(server: &Server, survey: &Survey) -> v1::ServerStatus {
         metrics_address: server.metrics_address.clone(),
         upstream_healthy: server.upstream_healthy,
         held: server.held,
+        rung_caps: server.rung_caps.iter().map(rung_cap).collect(),
+        room: server.room(),
+        uplink_bits_per_second: server.uplink_bits_per_second,
     }
+}
+
+fn rung_cap(cap: &RungCap) -> v1::RungCap {
+    v1::RungCap { stream: cap.stream.to_string(), rung: cap.rung, rendition: cap.rendition.clone() }
 }
 
 fn regions(survey: &Survey) -> Vec<v1::RegionStatus> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::InvalidName;
+use policy::{InvalidName, adaptation::Mode};
 use proto::v1;
 
 use crate::{
@@ -25,6 +25,9 @@ fn description(stream: &v1::Stream) -> Result<Description, InvalidName> {
         target_duration: Duration::from_millis(stream.target_duration_ms.into()),
         live: stream.live,
         ready: stream.ready,
+        mode: Mode::try_from(stream.adaptation()).unwrap_or(Mode::Client),
+        // A name that is none names nothing of ours.
+        withheld: stream.withheld.iter().filter_map(|name| name.parse().ok()).collect(),
     })
 }
 
@@ -36,6 +39,8 @@ pub(super) fn streams(catalogue: &Catalogue) -> Vec<v1::Stream> {
         target_duration_ms: u32::try_from(millis(stream.target_duration)).unwrap_or(u32::MAX),
         live: stream.live,
         ready: stream.ready,
+        adaptation: v1::Adaptation::from(stream.mode).into(),
+        withheld: stream.withheld.iter().map(ToString::to_string).collect(),
     };
     catalogue.iter().map(stream).collect()
 }

@@ -22,6 +22,7 @@ pub(super) fn live() -> Stream {
         target_duration_ms: 2_000,
         live: true,
         ready: true,
+        ..Stream::default()
     }
 }
 

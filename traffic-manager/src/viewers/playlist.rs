@@ -19,6 +19,7 @@ impl Viewers {
         placed.template.render(&View {
             stream: session.stream.as_str(),
             session: Some(&placed.token),
+            withheld: &placed.withheld,
             steering: (session.class == Class::Steers).then_some(&*self.steering_url),
             pathways: pathways
                 .iter()

@@ -1,6 +1,6 @@
 //! The stage: a site with a feed that the test plays, and a client that has one connection.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::atomic::AtomicU64, time::Duration};
 
 use bytes::Bytes;
 use hls::{Multivariant, SwitchingSet, Template};
@@ -33,10 +33,18 @@ pub(super) const TARGET: Duration = Duration::from_secs(2);
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const LIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n";
 
-/// A feed of one stream, `live`, with one rendition, `v0`.
+/// A ladder of three rungs, of which `unaligned` is in no switching set, besides `v0`, whose list is as short as can be.
+pub(super) const LADDER: &[u8] = b"#EXTM3U\n\
+    #EXT-X-STREAM-INF:BANDWIDTH=300000\n240p/live.m3u8\n\
+    #EXT-X-STREAM-INF:BANDWIDTH=800000\n360p/live.m3u8\n\
+    #EXT-X-STREAM-INF:BANDWIDTH=2000000\n720p/live.m3u8\n\
+    #EXT-X-STREAM-INF:BANDWIDTH=2100000\nunaligned/live.m3u8\n";
+
+/// A feed of one stream, `live`, with one rendition, `v0`; or with others, which list the segments up to `newest`.
 ///
 /// `/live/v0/1.m4s` is `0123456789`; `2.m4s` is what the test sends; `3.m4s` has four million bytes; others are gone.
 pub(super) struct Stage {
+    pub(super) newest: AtomicU64,
     template: Arc<Template>,
     given_at: Option<Instant>,
     store: Store<Script>,
@@ -82,8 +90,11 @@ impl Feed for Stage {
         Ok(Arc::clone(&self.template))
     }
 
-    async fn media_playlist(&self, stream: &str, _: &str, msn: Option<u64>) -> Result<Playlist, Error> {
+    async fn media_playlist(&self, stream: &str, name: &str, msn: Option<u64>) -> Result<Playlist, Error> {
         self.known(stream)?;
+        if name != "v0" {
+            return Ok(self.rung(name));
+        }
         let body = msn.map_or_else(|| LIST.to_owned(), |msn| format!("{LIST}#waited for {msn}\n"));
         let (body, given_at) = (Document::new(body), self.given_at);
         Ok(Playlist {
@@ -102,6 +113,21 @@ impl Feed for Stage {
 }
 
 impl Stage {
+    /// The list of a rung: segments from 1 on.
+    fn rung(&self, name: &str) -> Playlist {
+        let newest = self.newest.load(Relaxed);
+        let mut text = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n".to_owned();
+        (1..=newest).for_each(|sequence| text += &format!("#EXTINF:2.0,\n{sequence}.ts\n"));
+        Playlist {
+            body: Document::new(text),
+            given_at: self.given_at,
+            target_duration: TARGET,
+            newest: Some(newest),
+            ended: false,
+            switching_set: (name != "unaligned").then(|| SwitchingSet::of_digest(0xa1)),
+        }
+    }
+
     fn known(&self, stream: &str) -> Result<(), Error> {
         let known = vec!["live".parse().unwrap()];
         if stream == "live" { Ok(()) } else { Err(Error::UnknownStream { name: stream.into(), known }) }
@@ -127,6 +153,10 @@ pub(super) struct Scene {
     pub(super) routes: Routes,
     /// Since when the playlist ages, where it came from an upstream.
     pub(super) given_at: Option<Instant>,
+    /// The multivariant playlist.
+    pub(super) ladder: &'static [u8],
+    pub(super) uplink: Option<u64>,
+    pub(super) mode: Option<Mode>,
 }
 
 impl Default for Scene {
@@ -141,11 +171,19 @@ impl Default for Scene {
             situation,
             routes: Routes::default(),
             given_at: None,
+            ladder: b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,CODECS=\"avc1.64001f\"\nv0/live.m3u8\n",
+            uplink: None,
+            mode: None,
         }
     }
 }
 
 impl Scene {
+    /// With three rungs that are aligned and one that is not.
+    pub(super) fn with_ladder() -> Self {
+        Self { ladder: LADDER, ..Self::default() }
+    }
+
     pub(super) fn relay() -> Self {
         Self { kind: policy::routing::Kind::Relay, ..Self::default() }
     }
@@ -162,13 +200,12 @@ impl Scene {
     }
 
     pub(super) async fn begin(self) -> Play {
-        let upstream: &[u8] =
-            b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,CODECS=\"avc1.64001f\"\nv0/live.m3u8\n";
         let base = "http://origin.example/live/index.m3u8".parse().unwrap();
-        let (template, _) = Template::of_upstream(&Multivariant::parse(upstream, &base).unwrap()).unwrap();
+        let (template, _) = Template::of_upstream(&Multivariant::parse(self.ladder, &base).unwrap()).unwrap();
         let (pieces, arriving) = mpsc::channel(16);
         let script = Script { arriving: tokio::sync::Mutex::new(Some(arriving)) };
         let feed = Stage {
+            newest: AtomicU64::new(3),
             template: Arc::new(template),
             given_at: self.given_at,
             store: Store::new(script, crate::object::Config::default()),
@@ -181,6 +218,9 @@ impl Scene {
             place: Place { server, kind: self.kind, region: Region::fallback(), capacity: self.capacity },
             http: self.http,
             census: self.census,
+            rung_cap: adaptation::Config::default(),
+            uplink: self.uplink,
+            mode: self.mode,
             routes: self.routes,
         };
         let site = Arc::new(Site::new(Arc::new(feed), Arc::new(Board::new(self.situation)), setup));
@@ -188,6 +228,8 @@ impl Scene {
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::default();
         let served = tokio::spawn(Arc::clone(&site).serve(listener, shutdown.clone()));
+        // Before anybody comes, as the first tick does.
+        site.adapt().await;
         Play { site, address, shutdown, served, pieces }
     }
 }

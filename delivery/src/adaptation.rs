@@ -1,0 +1,230 @@
+//! The rung cap at work: what viewers ask for and what is sent go in every half second, up to which rung is sent comes out, for
+//! each stream.
+//!
+//! What to make of it is `policy::adaptation`'s, how a capped playlist looks `hls::cap`'s. Here is what each rung's viewers are given
+//! ([`rail`]), who asks for what ([`ladder`]), and what all of it takes of the uplink ([`meter`]). A request looks at atomics; the
+//! one step a moment is the only writer.
+
+mod config;
+mod ladder;
+mod meter;
+mod rail;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use hls::{Rendition, Template};
+use papaya::HashMap;
+use policy::{
+    StreamName, Time,
+    adaptation::{self, Change, Load, Mode, Settings, uplink},
+    routing::Kind,
+};
+
+pub use self::config::{Config, InvalidConfig};
+use self::meter::Meter;
+pub(crate) use self::{
+    ladder::Ladder,
+    rail::{Given, StandIn},
+};
+use crate::{
+    census::{Count, Tally},
+    metrics,
+};
+
+/// What this server may send, and what it sends at most.
+#[derive(Debug)]
+pub struct Adaptation {
+    settings: Settings,
+    config: Config,
+    capacity: u32,
+    ladders: HashMap<StreamName, Arc<Ladder>>,
+    state: Mutex<State>,
+    standing: ArcSwap<Standing>,
+}
+
+/// What the step remembers from one time to the next.
+#[derive(Debug)]
+struct State {
+    uplink: uplink::Uplink,
+    to_viewers: Meter,
+    to_relays: Meter,
+    caps: BTreeMap<StreamName, adaptation::Adaptation>,
+}
+
+/// Bytes sent since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sent {
+    /// To viewers.
+    pub to_viewers: u64,
+    /// To relays.
+    pub to_relays: u64,
+}
+
+/// How it stands, for reports and for people.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Bits per second that the uplink carries, for all that is known; none where nothing is.
+    pub uplink: Option<u64>,
+    /// Viewers that are taken now.
+    pub room: u32,
+    /// The streams whose cap is below their highest rung.
+    pub caps: Vec<Cap>,
+}
+
+/// A stream that is sent up to a rung.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cap {
+    /// Which.
+    pub stream: StreamName,
+    /// The highest rung that is sent, counted from the lowest.
+    pub rung: usize,
+    /// Its name.
+    pub rendition: Rendition,
+}
+
+impl Adaptation {
+    /// Of a server with an uplink of which the operator says so much, that takes `capacity` viewers.
+    #[must_use]
+    pub fn new(config: Config, kind: Kind, uplink: Option<u64>, capacity: u32) -> Self {
+        let window = config.window;
+        Self {
+            settings: config.settings(kind),
+            config,
+            capacity,
+            ladders: HashMap::new(),
+            state: Mutex::new(State {
+                uplink: uplink::Uplink::new(uplink),
+                to_viewers: Meter::over(window),
+                to_relays: Meter::over(window),
+                caps: BTreeMap::new(),
+            }),
+            standing: ArcSwap::from_pointee(Standing { uplink, room: capacity, caps: Vec::new() }),
+        }
+    }
+
+    /// `[rung_cap]`.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn standing(&self) -> Arc<Standing> {
+        self.standing.load_full()
+    }
+
+    /// A stream's rungs, if it was ever looked at.
+    pub(crate) fn ladder(&self, stream: &str) -> Option<Arc<Ladder>> {
+        self.ladders.pin().get(stream).map(Arc::clone)
+    }
+
+    /// A stream's rungs, as its multivariant playlist has them.
+    pub(crate) fn ladder_of(&self, stream: &StreamName, template: &Arc<Template>) -> Arc<Ladder> {
+        let ladders = self.ladders.pin();
+        if let Some(ladder) = ladders.get(stream) {
+            ladder.follow(template);
+            return Arc::clone(ladder);
+        }
+        Arc::clone(ladders.get_or_insert_with(stream.clone(), || Arc::new(Ladder::of(template))))
+    }
+
+    /// Holds a stream's cap at a rung, or lets it go again, at the next step. False where there is no such stream.
+    pub fn pin(&self, stream: &str, rung: Option<usize>) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = state.caps.get_mut(stream);
+        known.map(|cap| cap.pin(rung)).is_some()
+    }
+
+    /// Takes in who watches and what was sent, and sets the caps. Viewers that may be taken from now on.
+    pub fn step(&self, modes: &BTreeMap<StreamName, Mode>, count: &Count, sent: Sent, now: Time) -> u32 {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let egress = state.to_viewers.bits_per_second(sent.to_viewers, now);
+        let to_relays = state.to_relays.bits_per_second(sent.to_relays, now);
+        let uplink = self.uplink(&mut state, count, egress + to_relays, now);
+        let share = uplink.map(|bits| self.settings.viewers_share(bits, to_relays));
+        metrics::uplink(uplink, share, egress);
+
+        self.ladders.pin().retain(|stream, _| modes.contains_key(stream));
+        state.caps.retain(|stream, _| modes.contains_key(stream));
+        let mut room = self.capacity;
+        let mut caps = Vec::new();
+        let wanted: BTreeMap<&StreamName, f64> =
+            modes.keys().map(|stream| (stream, self.wanted(stream, count))).collect();
+        let all: f64 = wanted.values().sum();
+        for (stream, mode) in modes {
+            let Some(ladder) = self.ladder(stream.as_str()) else { continue };
+            let part = if all > 0.0 { wanted[stream] / all } else { 1.0 };
+            // Where players pick alone, the uplink caps nothing.
+            let share = share.filter(|_| *mode != Mode::Client).map(|share| scaled(share, part));
+            let rungs = load(stream, &ladder, count);
+            let cap = state.caps.entry(stream.clone()).or_default();
+            let load = Load { ladder: &rungs, egress: scaled(egress, part), share };
+            if let Some(change) = cap.observe(&load, &self.settings, now) {
+                said(stream, &ladder, change, &load);
+            }
+            ladder.set_cap(if cap.is_capped() { cap.cap() } else { usize::MAX });
+            metrics::rung_cap(stream, cap.cap());
+            if let (true, Some(rendition)) = (cap.is_capped(), ladder.name(cap.cap())) {
+                caps.push(Cap { stream: stream.clone(), rung: cap.cap(), rendition });
+            }
+            if let Some(share) = share {
+                room = room.min(self.settings.room(share, ladder.rate(0)).max(1));
+            }
+        }
+        metrics::room(room);
+        self.standing.store(Arc::new(Standing { uplink, room, caps }));
+        room
+    }
+
+    fn uplink(&self, state: &mut State, count: &Count, egress: u64, now: Time) -> Option<u64> {
+        if self.config.learn {
+            let sight = uplink::Sight { egress, served: count.served, behind: count.behind };
+            if state.uplink.observe(sight, self.settings.hold, now) {
+                tracing::warn!(
+                    bits_per_second = state.uplink.bits_per_second(),
+                    viewers = count.served,
+                    behind = count.behind,
+                    "most viewers fall behind real time: the uplink carries less than was known"
+                );
+            }
+        }
+        state.uplink.bits_per_second()
+    }
+
+    /// Bits per second that a stream's viewers would take if nothing were capped: by it streams share the uplink.
+    fn wanted(&self, stream: &StreamName, count: &Count) -> f64 {
+        let Some(ladder) = self.ladder(stream.as_str()) else { return 0.0 };
+        let rungs = load(stream, &ladder, count);
+        Load { ladder: &rungs, egress: 0, share: None }.expected(usize::MAX)
+    }
+}
+
+fn load(stream: &StreamName, ladder: &Ladder, count: &Count) -> Vec<adaptation::Rung> {
+    let of_stream = |tally: &&Tally| tally.stream == *stream;
+    let viewers = count.viewers.iter().filter(of_stream).map(|tally| tally.viewers).sum();
+    ladder.load(count.asking.get(stream).map_or(&[], Vec::as_slice), viewers)
+}
+
+fn said(stream: &StreamName, ladder: &Ladder, change: Change, load: &Load<'_>) {
+    metrics::adaptation_change(change);
+    let Change { from, to, reason } = change;
+    let name = |place| ladder.name(place).map(|name| name.to_string());
+    let expected = load.expected(to).round();
+    let (from, to, reason) = (name(from), name(to), reason.as_str());
+    tracing::info!(%stream, from, to, reason, egress = load.egress, share = load.share, expected, "the highest rung that is sent changes");
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a part of a bitrate, which is far below 2^52"
+)]
+fn scaled(bits_per_second: u64, part: f64) -> u64 {
+    (bits_per_second as f64 * part) as u64
+}

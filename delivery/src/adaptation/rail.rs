@@ -1,0 +1,180 @@
+//! One rung's playlist as viewers get it: the feed's, under the cap.
+//!
+//! It is made once for each version of the feed's, whoever asks first; all others are given the same.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use arc_swap::ArcSwapOption;
+use hls::{
+    Rendition,
+    cap::{List, Swaps},
+};
+
+use crate::{document::Document, feed::Playlist};
+
+/// The playlist of a rung that stands in for a higher one's.
+#[derive(Debug, Clone)]
+pub(crate) struct StandIn {
+    /// Which rung.
+    pub(crate) rendition: Rendition,
+    /// Its playlist.
+    pub(crate) body: Document,
+}
+
+/// A playlist as it is given out.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    /// The playlist.
+    pub(crate) playlist: Playlist,
+    /// The rung that its newest segment is taken from, where that is another.
+    pub(crate) sent: Option<Rendition>,
+}
+
+/// What one rung's viewers are given.
+#[derive(Debug)]
+pub(crate) struct Rail {
+    swaps: Mutex<Swaps>,
+    made: ArcSwapOption<Made>,
+    known: AtomicBool,
+    yields: AtomicBool,
+    complained: AtomicBool,
+}
+
+/// A playlist and what it was made of.
+#[derive(Debug)]
+struct Made {
+    own: Document,
+    other: Option<Document>,
+    given: Given,
+}
+
+impl Rail {
+    /// Nothing was given out yet.
+    pub(super) fn new() -> Self {
+        Self {
+            swaps: Mutex::default(),
+            made: ArcSwapOption::empty(),
+            known: AtomicBool::new(false),
+            yields: AtomicBool::new(true),
+            complained: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether anybody has looked yet.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Relaxed)
+    }
+
+    /// Whether other rungs' segments may stand for its own, for all that was seen.
+    pub(crate) fn yields(&self) -> bool {
+        self.yields.load(Relaxed)
+    }
+
+    /// Notes whether they may. True if that has to be said: they may not, and it was not said before.
+    pub(crate) fn note_yields(&self, yields: bool) -> bool {
+        self.known.store(true, Relaxed);
+        self.yields.store(yields, Relaxed);
+        let complained = self.complained.swap(!yields, Relaxed);
+        !yields && !complained
+    }
+
+    /// `own`, whose newest segments are taken from `other` where one is given.
+    pub(crate) fn give(&self, own: Playlist, other: Option<StandIn>) -> Given {
+        let made = self.made.load();
+        if let Some(made) = made.as_ref().filter(|made| made.is_of(&own, other.as_ref())) {
+            return made.given.clone();
+        }
+        let given = self.make(own.clone(), other.as_ref());
+        let other = other.map(|other| other.body);
+        self.made.store(Some(std::sync::Arc::new(Made { own: own.body, other, given: given.clone() })));
+        given
+    }
+
+    fn make(&self, own: Playlist, other: Option<&StandIn>) -> Given {
+        let mut swaps = self.swaps.lock().unwrap_or_else(PoisonError::into_inner);
+        capped(&mut swaps, own, other)
+    }
+}
+
+impl Made {
+    /// Whether the same playlists would give the same.
+    fn is_of(&self, own: &Playlist, other: Option<&StandIn>) -> bool {
+        self.own.is_same(&own.body)
+            && match (&self.other, other) {
+                (None, None) => true,
+                (Some(one), Some(other)) => one.is_same(&other.body),
+                _ => false,
+            }
+    }
+}
+
+/// `own` as `swaps` has it, after its newest segments were decided on. One that cannot be read is given out as it is.
+pub(super) fn capped(swaps: &mut Swaps, own: Playlist, other: Option<&StandIn>) -> Given {
+    let text = |document: &Document| std::str::from_utf8(document).map(str::to_owned).unwrap_or_default();
+    let own_text = text(&own.body);
+    let Some(list) = List::read(&own_text) else { return Given { playlist: own, sent: None } };
+    let other_text = other.map(|other| (&other.rendition, text(&other.body)));
+    let other = other_text.as_ref().and_then(|(rung, text)| Some((*rung, List::read(text)?)));
+    swaps.extend(&list, other.as_ref().map(|(rung, list)| (*rung, list)));
+    if swaps.leaves_alone(&list) {
+        return Given { playlist: own, sent: None };
+    }
+    let (body, newest) = (Document::new(swaps.render(&list)), swaps.newest());
+    let sent = newest.and_then(|newest| swaps.rung_of(newest)).cloned();
+    Given { playlist: Playlist { body, newest, ..own }, sent }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn playlist(newest: u64) -> Playlist {
+        let mut text =
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n".to_owned();
+        (1..=newest).for_each(|sequence| text += &format!("#EXTINF:2.000000,\n{sequence}.ts\n"));
+        Playlist {
+            body: Document::new(text),
+            given_at: None,
+            target_duration: Duration::from_secs(2),
+            newest: Some(newest),
+            ended: false,
+            switching_set: None,
+        }
+    }
+
+    fn low(newest: u64) -> StandIn {
+        StandIn { rendition: "240p".parse().unwrap(), body: playlist(newest).body }
+    }
+
+    #[test]
+    fn a_playlist_is_made_once_for_each_version_of_what_it_is_made_of() {
+        let (rail, own, other) = (Rail::new(), playlist(3), low(3));
+        let first = rail.give(own.clone(), Some(other.clone()));
+        assert!(first.playlist.body.ends_with(b"../240p/3.ts\n"));
+        assert_eq!(first.sent.as_ref().map(Rendition::as_str), Some("240p"));
+        let again = rail.give(own.clone(), Some(other));
+        assert!(again.playlist.body.is_same(&first.playlist.body), "the very same");
+        assert!(rail.give(own, None).playlist.body.ends_with(b"../240p/3.ts\n"), "what was listed stays");
+        let after = rail.give(playlist(4), None);
+        assert!(after.playlist.body.ends_with(b"\n4.ts\n"));
+        assert_eq!(after.sent, None);
+    }
+
+    #[test]
+    fn without_a_cap_the_feeds_own_playlist_is_given_out() {
+        let (rail, own) = (Rail::new(), playlist(3));
+        assert!(rail.give(own.clone(), None).playlist.body.is_same(&own.body));
+    }
+
+    #[test]
+    fn what_cannot_stand_in_is_said_once() {
+        let rail = Rail::new();
+        assert!(rail.yields() && rail.note_yields(false) && !rail.note_yields(false) && !rail.yields());
+        assert!(!rail.note_yields(true) && rail.yields());
+    }
+}

@@ -1,0 +1,111 @@
+//! What viewers are given when the uplink gets tight: of those who play, of newcomers, and of relays.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use http::Request;
+use policy::{Class, adaptation::Mode};
+
+use super::stage::*;
+use crate::upstream::PASS_HEADER;
+
+/// The playlist of a rung for a session.
+fn list(play: &Play, rung: &str, id: &str) -> String {
+    format!("/live/{rung}/live.m3u8?s={}", play.token(&session(id, Class::Steers)))
+}
+
+/// A ladder whose cap an operator holds at the lowest rung.
+async fn capped() -> Play {
+    let play = Scene::with_ladder().begin().await;
+    assert!(play.site.adaptation.pin("live", Some(0)));
+    play.site.adapt().await;
+    play
+}
+
+#[tokio::test]
+async fn who_plays_is_sent_the_cap_from_the_next_segment_on() {
+    let play = Scene::with_ladder().begin().await;
+    let before = play.get(&list(&play, "720p", "a")).await;
+    assert!(text(&before).ends_with("\n3.ts\n"));
+    play.site.adaptation.pin("live", Some(0));
+    play.site.adapt().await;
+    assert_eq!(play.get(&list(&play, "720p", "a")).await.body(), before.body(), "what is listed stays");
+    play.site.feed.newest.store(4, Relaxed);
+    let after = play.get(&list(&play, "720p", "b")).await;
+    assert!(text(&after).ends_with("\n3.ts\n#EXTINF:2.0,\n../240p/4.ts\n"), "{}", text(&after));
+    assert!(text(&play.get(&list(&play, "240p", "c")).await).ends_with("\n4.ts\n"));
+    play.site.adaptation.pin("live", None);
+    play.site.adapt().await;
+    play.site.feed.newest.store(5, Relaxed);
+    let after = play.get(&list(&play, "720p", "a")).await;
+    assert!(text(&after).ends_with("../240p/4.ts\n#EXTINF:2.0,\n5.ts\n"), "{}", text(&after));
+}
+
+#[tokio::test]
+async fn viewers_without_a_token_are_capped_and_relays_are_not() {
+    let play = capped().await;
+    assert!(text(&play.get("/live/720p/live.m3u8").await).contains("../240p/3.ts"));
+    let relay = Request::get("/live/720p/live.m3u8").header(PASS_HEADER, play.pass());
+    assert!(!text(&play.client().await.ask(relay).await).contains("../"));
+}
+
+#[tokio::test]
+async fn a_rung_that_is_not_aligned_is_played_on_and_withheld_from_newcomers() {
+    let play = capped().await;
+    let told = |answer: &http::Response<bytes::Bytes>, rung: &str| text(answer).contains(rung);
+    let newcomer = play.get("/live/index.m3u8").await;
+    assert!(!told(&newcomer, "unaligned") && told(&newcomer, "720p"), "{}", text(&newcomer));
+    assert!(!text(&play.get(&list(&play, "unaligned", "a")).await).contains("../"));
+    play.site.adaptation.pin("live", None);
+    play.site.adapt().await;
+    assert!(told(&play.get("/live/index.m3u8").await, "unaligned"));
+}
+
+#[tokio::test]
+async fn where_the_server_picks_there_is_one_variant() {
+    let mode = Some(Mode::Server { per_session: false });
+    let play = Scene { mode, ..Scene::with_ladder() }.begin().await;
+    let told = play.get("/live/index.m3u8").await;
+    assert_eq!(text(&told).matches("#EXT-X-STREAM-INF").count(), 1, "{}", text(&told));
+}
+
+#[tokio::test]
+async fn a_relay_follows_what_its_directive_says_of_who_picks() {
+    let play = Scene { ladder: LADDER, ..Scene::relay() }.begin().await;
+    let variants = |answer: &http::Response<bytes::Bytes>| text(answer).matches("#EXT-X-STREAM-INF").count();
+    assert_eq!(variants(&play.get("/live/index.m3u8").await), 4);
+    play.site.board.change(|situation| {
+        situation.modes = [("live".parse().unwrap(), Mode::Server { per_session: false })].into();
+    });
+    assert_eq!(variants(&play.get("/live/index.m3u8").await), 1);
+}
+
+#[tokio::test]
+async fn more_viewers_than_fit_at_any_rung_are_refused_and_those_who_play_go_on() {
+    // 0.8 Mb/s for viewers: two at 300 kb/s.
+    let play = Scene { uplink: Some(1_000_000), ..Scene::with_ladder() }.begin().await;
+    assert_eq!(play.site.adaptation.standing().room, 2);
+    for id in ["a", "b"] {
+        assert_eq!(play.get(&list(&play, "720p", id)).await.status(), 200);
+    }
+    let refused = play.get(&list(&play, "720p", "c")).await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (503, "5"));
+    assert!(text(&refused).contains("as many viewers as it takes (2)"), "{}", text(&refused));
+    assert_eq!(play.get("/live/index.m3u8").await.status(), 503);
+    assert_eq!(play.viewers_after(TARGET), 2);
+    play.site.adapt().await;
+    assert_eq!(play.site.adaptation.standing().caps[0].rendition.as_str(), "240p");
+    play.site.feed.newest.store(4, Relaxed);
+    assert!(text(&play.get(&list(&play, "720p", "a")).await).ends_with("../240p/4.ts\n"));
+}
+
+#[tokio::test]
+async fn where_players_pick_alone_nothing_is_capped_and_nobody_refused_for_it() {
+    let (uplink, mode) = (Some(1_000_000), Some(Mode::Client));
+    let play = Scene { uplink, mode, ..Scene::with_ladder() }.begin().await;
+    for id in ["a", "b", "c", "d"] {
+        assert_eq!(play.get(&list(&play, "720p", id)).await.status(), 200);
+    }
+    assert_eq!(play.viewers_after(TARGET), 4);
+    play.site.adapt().await;
+    assert!(play.site.adaptation.standing().caps.is_empty());
+}
