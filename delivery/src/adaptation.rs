@@ -16,7 +16,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use hls::{Rendition, Template};
+use hls::{Rendition, Template, url::parameter};
 use papaya::HashMap;
 use policy::{
     StreamName, Time,
@@ -134,10 +134,46 @@ impl Adaptation {
     }
 
     /// Holds a stream's cap at a rung, or lets it go again, at the next step. False where there is no such stream.
-    pub fn pin(&self, stream: &str, rung: Option<usize>) -> bool {
+    pub(crate) fn pin(&self, stream: &str, rung: Option<usize>) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let known = state.caps.get_mut(stream);
         known.map(|cap| cap.pin(rung)).is_some()
+    }
+
+    /// What an operator orders by a query such as `stream=live&rung=240p`, `rung=0` or `rung=auto`.
+    ///
+    /// # Errors
+    /// Says what is wrong with the order, and what would do.
+    pub fn order(&self, query: &str) -> Result<String, String> {
+        let stream = parameter(query, "stream").unwrap_or_default();
+        let Some(ladder) = self.ladder(&stream) else {
+            let known: Vec<String> = self.ladders.pin().keys().map(ToString::to_string).collect();
+            return Err(format!("there is no stream {stream:?} here; there are: {}", known.join(", ")));
+        };
+        let asked = parameter(query, "rung").unwrap_or_default();
+        let rung = match asked.parse() {
+            _ if asked == "auto" => None,
+            Ok(place) if ladder.rate(place) > 0 => Some(place),
+            _ => match ladder.rung(&asked) {
+                Some((place, _)) => Some(place),
+                None => {
+                    let mut known: Vec<String> =
+                        ladder.up_to(usize::MAX).iter().map(ToString::to_string).collect();
+                    known.reverse();
+                    return Err(format!(
+                        "rung {asked:?} is none of {}: give one of them, its place counted from 0, or auto",
+                        known.join(", ")
+                    ));
+                }
+            },
+        };
+        if !self.pin(&stream, rung) {
+            return Err(format!("stream {stream} is not ready yet; ask again"));
+        }
+        Ok(match rung.and_then(|place| ladder.name(place)) {
+            Some(name) => format!("{stream} is sent up to {name} until it is ordered otherwise"),
+            None => format!("{stream} is sent up to what the uplink carries"),
+        })
     }
 
     /// Takes in who watches and what was sent, and sets the caps. Viewers that may be taken from now on.

@@ -11,7 +11,11 @@ use delivery::{
     upstream::Upstream,
 };
 use policy::{Phase, routing::Kind};
-use service::{Readiness, Shutdown, Tasks, admin::Admin, telemetry};
+use service::{
+    Readiness, Shutdown, Tasks,
+    admin::{Admin, Orders},
+    telemetry,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -59,8 +63,10 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     };
 
     tracing::info!(id = %settings.id, url = %settings.base_url, manager = %settings.manager, "standing by");
+    let adaptation = Arc::clone(site.adaptation());
+    let orders = Orders::default().with("/adaptation/cap", move |query| adaptation.order(query));
     let mut tasks = Tasks::new(shutdown.clone());
-    tasks.spawn("admin", Admin { metrics: recorder, readiness }.serve(admin, shutdown.clone()));
+    tasks.spawn("admin", Admin { metrics: recorder, readiness, orders }.serve(admin, shutdown.clone()));
     tasks.spawn("metrics", metrics::follow(board, attached, shutdown.soft.clone()));
     tasks.spawn("census", keep(Arc::clone(&site), shutdown.clone()));
     tasks.spawn("viewers", serve(site, viewers, shutdown.clone(), settings.config.linger));

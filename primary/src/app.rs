@@ -12,7 +12,10 @@ use delivery::{
 };
 use http::Method;
 use policy::{Phase, ServerId, routing::Kind};
-use service::{BitRate, Latch, Readiness, Shutdown, Tasks, admin::Admin};
+use service::{
+    BitRate, Latch, Readiness, Shutdown, Tasks,
+    admin::{Admin, Orders},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +62,10 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
 
     let mut tasks = Tasks::new(shutdown.clone());
     let latch = readiness.latch("source", "no window yet");
-    tasks.spawn("admin port", Admin { metrics: handle, readiness }.serve(admin, shutdown.clone()));
+    tasks.spawn(
+        "admin port",
+        Admin { metrics: handle, readiness, orders: orders(&primary.site) }.serve(admin, shutdown.clone()),
+    );
     primary.start(&mut tasks, viewers, latch, &shutdown);
     tracing::info!(url = %base_url, stream = %settings.config.stream, "serving");
     Ok(tasks.run().await?)
@@ -194,6 +200,12 @@ fn identity(settings: &Settings, base_url: &str, admin: SocketAddr) -> Identity 
         launch_id: String::new(),
         metrics_address: settings.reach.metrics_address(admin),
     }
+}
+
+/// What an operator may order on the admin port.
+fn orders(site: &Arc<PrimarySite>) -> Orders {
+    let adaptation = Arc::clone(site.adaptation());
+    Orders::default().with("/adaptation/cap", move |query| adaptation.order(query))
 }
 
 fn routes(invitations: &Arc<Invitations>, board: &Arc<Board>) -> Routes {

@@ -1,6 +1,7 @@
-//! The admin port: `/metrics` for Prometheus, `/live` and `/ready` for whoever supervises the program.
+//! The admin port: `/metrics` for Prometheus, `/live` and `/ready` for whoever supervises the program, and what an operator on the same
+//! host may order.
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -20,6 +21,26 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again when the system refuses, as it does when descriptors are out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What is done with the query of an order: what to say of it, or why it cannot be followed.
+type Act = dyn Fn(&str) -> Result<String, String> + Send + Sync;
+
+/// What an operator may order with a POST, by path. Only from this host: nobody has to show who he is.
+#[derive(Clone, Default)]
+pub struct Orders(BTreeMap<&'static str, Arc<Act>>);
+
+impl Orders {
+    /// Adds an order.
+    #[must_use]
+    pub fn with(
+        mut self,
+        path: &'static str,
+        act: impl Fn(&str) -> Result<String, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.0.insert(path, Arc::new(act));
+        self
+    }
+}
+
 /// What the admin port shows.
 #[derive(Clone)]
 pub struct Admin {
@@ -27,6 +48,8 @@ pub struct Admin {
     pub metrics: PrometheusHandle,
     /// Says what is still waited for.
     pub readiness: Readiness,
+    /// What may be ordered here.
+    pub orders: Orders,
 }
 
 impl Admin {
@@ -35,9 +58,9 @@ impl Admin {
     /// # Errors
     /// Never; the signature is that of a task.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
-        let places = std::sync::Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
-            let (socket, _) = tokio::select! {
+            let (socket, peer) = tokio::select! {
                 () = shutdown.soft.cancelled() => return Ok(()),
                 accepted = listener.accept() => match accepted {
                     Ok(accepted) => accepted,
@@ -48,11 +71,11 @@ impl Admin {
                     }
                 },
             };
-            let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else { continue };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
             let (admin, hard) = (self.clone(), shutdown.hard.clone());
             tokio::spawn(async move {
                 let service = hyper::service::service_fn(move |request| {
-                    std::future::ready(Ok::<_, Infallible>(admin.answer(&request)))
+                    std::future::ready(Ok::<_, Infallible>(admin.answer(&request, peer.ip())))
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
@@ -67,7 +90,10 @@ impl Admin {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+        if let Some(act) = self.orders.0.get(request.uri().path()) {
+            return order(&**act, request, peer);
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         }
@@ -94,6 +120,22 @@ impl Admin {
     }
 }
 
+fn order(act: &Act, request: &Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+    if request.method() != Method::POST {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "this is an order: POST it\n");
+    }
+    if !peer.to_canonical().is_loopback() {
+        return text(
+            StatusCode::FORBIDDEN,
+            "orders are taken from this host only: give it there, over loopback\n",
+        );
+    }
+    match act(request.uri().query().unwrap_or_default()) {
+        Ok(done) => text(StatusCode::OK, format!("{done}\n")),
+        Err(why) => text(StatusCode::BAD_REQUEST, format!("{why}\n")),
+    }
+}
+
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
@@ -111,8 +153,12 @@ mod tests {
     use super::*;
 
     async fn ask(address: std::net::SocketAddr, path: &str) -> String {
+        send(address, "GET", path).await
+    }
+
+    async fn send(address: std::net::SocketAddr, method: &str, path: &str) -> String {
         let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();
@@ -127,7 +173,11 @@ mod tests {
         let latch = readiness.latch("source", "no window yet");
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let shutdown = Shutdown::default();
-        let served = tokio::spawn(Admin { metrics, readiness }.serve(listener, shutdown.clone()));
+        let orders = Orders::default().with("/cap", |query| match query {
+            "rung=0" => Ok("capped".to_owned()),
+            _ => Err("give rung".to_owned()),
+        });
+        let served = tokio::spawn(Admin { metrics, readiness, orders }.serve(listener, shutdown.clone()));
 
         let waiting = ask(address, "/ready").await;
         assert!(
@@ -139,6 +189,11 @@ mod tests {
         assert!(ask(address, "/ready").await.starts_with("HTTP/1.1 200"));
         assert!(ask(address, "/metrics").await.contains("version=0.0.4"));
         assert!(ask(address, "/else").await.starts_with("HTTP/1.1 404"));
+
+        assert!(ask(address, "/cap?rung=0").await.starts_with("HTTP/1.1 405"));
+        assert!(send(address, "POST", "/cap?rung=0").await.ends_with("capped\n"));
+        let refused = send(address, "POST", "/cap").await;
+        assert!(refused.starts_with("HTTP/1.1 400") && refused.ends_with("give rung\n"), "{refused}");
 
         shutdown.stop();
         served.await.unwrap().unwrap();

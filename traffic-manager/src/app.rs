@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use policy::{Fleet, balancing::Balancer, proxies::Proxies};
-use service::{Latch, Readiness, Shutdown, Tasks, admin::Admin, telemetry};
+use service::{
+    Latch, Readiness, Shutdown, Tasks,
+    admin::{Admin, Orders},
+    telemetry,
+};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +51,10 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
 
     let mut tasks = Tasks::new(shutdown.clone());
     let latch = readiness.latch("primary", "no primary has attached, or its counts are not known yet");
-    tasks.spawn("admin port", Admin { metrics: handle, readiness }.serve(admin, shutdown.clone()));
+    tasks.spawn(
+        "admin port",
+        Admin { metrics: handle, readiness, orders: Orders::default() }.serve(admin, shutdown.clone()),
+    );
     manager.start(&config, &mut tasks, socket, latch, shutdown).await?;
     Ok(tasks.run().await?)
 }

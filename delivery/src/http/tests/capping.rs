@@ -109,3 +109,27 @@ async fn where_players_pick_alone_nothing_is_capped_and_nobody_refused_for_it() 
     play.site.adapt().await;
     assert!(play.site.adaptation.standing().caps.is_empty());
 }
+
+#[tokio::test]
+async fn an_operator_orders_a_cap_by_name_or_place_and_is_told_what_cannot_be() {
+    let play = Scene::with_ladder().begin().await;
+    let order = |query: &str| play.site.adaptation.order(query);
+    let cap = || play.site.adaptation.standing().caps.first().map(|cap| cap.rendition.to_string());
+    order("stream=live&rung=360p").unwrap();
+    play.site.adapt().await;
+    assert_eq!(cap().as_deref(), Some("360p"));
+    order("stream=live&rung=0").unwrap();
+    play.site.adapt().await;
+    assert_eq!(cap().as_deref(), Some("240p"));
+    order("stream=live&rung=auto").unwrap();
+    play.site.adapt().await;
+    assert_eq!(cap(), None, "nothing else holds it down");
+    for (query, says) in [
+        ("rung=0", "there are: live"),
+        ("stream=live&rung=4k", "240p, 360p, 720p, unaligned"),
+        ("stream=live", "or auto"),
+    ] {
+        let error = order(query).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+}
