@@ -73,8 +73,9 @@ fn describe(viewer: &Viewer) -> String {
     let player = viewer.player();
     let experience = player.buffer().experience();
     let stalling = if player.buffer().stalling().is_zero() { "" } else { " (now)" };
+    let lowered = viewer.lowered_to().map(|sent| format!(", sent {sent}")).unwrap_or_default();
     format!(
-        "{} | rung {rung} ({:.1} Mbit/s) | buffer {:.1} s | latency {:.1} s | stalls {}{stalling}",
+        "{} | rung {rung} ({:.1} Mbit/s){lowered} | buffer {:.1} s | latency {:.1} s | stalls {}{stalling}",
         viewer.server(),
         bandwidth as f64 / 1e6,
         player.buffer().level().as_secs_f64(),

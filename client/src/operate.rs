@@ -1,8 +1,8 @@
 //! What an operator asks and orders: `status`, `servers`, `regions`, `drain`, `resume`, `decisions`.
 
 use proto::v1::{
-    Decision, DecisionsRequest, DrainRequest, RegionStatus, RegionsRequest, ResumeRequest, ServerStatus,
-    ServersRequest, StatusRequest, StatusResponse, operator_client::OperatorClient,
+    Decision, DecisionsRequest, DrainRequest, RegionStatus, RegionsRequest, ResumeRequest, RungCap,
+    ServerStatus, ServersRequest, StatusRequest, StatusResponse, operator_client::OperatorClient,
 };
 use tonic::{Response, Status, transport::Channel};
 
@@ -162,8 +162,10 @@ fn headline(status: &StatusResponse) -> String {
 }
 
 fn servers_table(servers: &[ServerStatus]) -> String {
-    let mut table =
-        table(["SERVER", "REGION", "PHASE", "VIEWERS", "TARGET", "PENDING", "CAPACITY", "EGRESS", "ADDRESS"]);
+    let mut table = table([
+        "SERVER", "REGION", "PHASE", "VIEWERS", "TARGET", "PENDING", "CAPACITY", "EGRESS", "UPLINK", "CAP",
+        "ADDRESS",
+    ]);
     for server in servers {
         table.add_row([
             server.id.clone(),
@@ -172,8 +174,14 @@ fn servers_table(servers: &[ServerStatus]) -> String {
             server.viewers.to_string(),
             server.target.to_string(),
             server.pending.to_string(),
-            server.capacity.to_string(),
+            capacity(server),
             megabits(server.egress_bits_per_second),
+            if server.uplink_bits_per_second == 0 {
+                "-".to_owned()
+            } else {
+                megabits(server.uplink_bits_per_second)
+            },
+            caps(&server.rung_caps),
             server.base_url.clone(),
         ]);
     }
@@ -217,6 +225,20 @@ fn phase(server: &ServerStatus) -> String {
     if server.held { format!("{phase} (held)") } else { phase }
 }
 
+/// Viewers that it takes at most, and now, where those are fewer.
+fn capacity(server: &ServerStatus) -> String {
+    match server.room {
+        room if room > 0 && room < server.capacity => format!("{room} of {}", server.capacity),
+        _ => server.capacity.to_string(),
+    }
+}
+
+/// Up to which rung it sends what it does not send up to the highest.
+fn caps(caps: &[RungCap]) -> String {
+    let cap = |cap: &RungCap| format!("{} {}", cap.stream, cap.rendition);
+    if caps.is_empty() { "-".to_owned() } else { caps.iter().map(cap).collect::<Vec<_>>().join(", ") }
+}
+
 fn counted(count: u32, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
@@ -248,6 +270,23 @@ mod tests {
         let words: Vec<&str> = lines[1].split_whitespace().collect();
         assert_eq!(words[..4], ["relay-127-0-0-2", "eu", "serving", "7"]);
         assert!(lines[1].contains("12.3 Mbit/s"));
+    }
+
+    #[test]
+    fn a_server_whose_uplink_is_tight_is_seen_by_its_cap_and_its_room() {
+        let cap = RungCap { stream: "live".into(), rung: 0, rendition: "240p".into() };
+        let tight = ServerStatus {
+            capacity: 500,
+            room: 20,
+            uplink_bits_per_second: 8_000_000,
+            rung_caps: vec![cap],
+            ..ServerStatus::default()
+        };
+        let text = servers_table(&[tight]);
+        for words in ["20 of 500", "8.0 Mbit/s", "live 240p"] {
+            assert!(text.contains(words), "{text}");
+        }
+        assert_eq!(capacity(&ServerStatus { capacity: 500, room: 500, ..ServerStatus::default() }), "500");
     }
 
     #[test]

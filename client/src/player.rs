@@ -54,6 +54,8 @@ pub struct Player {
     tracks: Vec<Track>,
     /// How much of the stream's time has gone into the buffer: what all tracks have.
     complete: Duration,
+    /// The rendition that the newest segment of the main track was of.
+    sent: Option<String>,
 }
 
 impl Player {
@@ -64,6 +66,7 @@ impl Player {
             buffer: Buffer::new(bounds, now),
             tracks: vec![Track::new(now); tracks.max(1)],
             complete: Duration::ZERO,
+            sent: None,
         }
     }
 
@@ -93,6 +96,9 @@ impl Player {
     /// A segment came.
     pub fn loaded(&mut self, track: TrackIndex, entry: &Entry, now: Time) {
         self.tracks[track].take(entry, false);
+        if track == MAIN {
+            self.sent = entry.rendition().map(str::to_owned);
+        }
         self.complete(now);
     }
 
@@ -107,6 +113,12 @@ impl Player {
         for track in &mut self.tracks {
             track.redirected(now);
         }
+    }
+
+    /// The rendition that its server sent last: a lower one than it asked for where the server's uplink is tight.
+    #[must_use]
+    pub fn sent(&self) -> Option<&str> {
+        self.sent.as_deref()
     }
 
     /// The longest that a segment may be.

@@ -218,6 +218,13 @@ impl Viewer {
         (self.rung, ladder.get(self.rung).map_or(0, |variant| variant.bandwidth))
     }
 
+    /// Whether its server sent it another rung than it asked for, last, and which.
+    #[must_use]
+    pub fn lowered_to(&self) -> Option<&str> {
+        let asked = self.route.ladder().get(self.rung)?.rendition()?;
+        self.player.sent().filter(|sent| *sent != asked)
+    }
+
     /// The server it plays from, by the name its route has for it, else by its address.
     #[must_use]
     pub fn server(&self) -> &str {

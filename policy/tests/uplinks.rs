@@ -21,8 +21,10 @@ fn reports(story: &mut Story, viewers: u32, room: u32) {
         ..Report::default()
     };
     story.now = story.now + std::time::Duration::from_secs(1);
-    story.observe(Observation::Reported { server: id(P), attachment: 1, report }).unwrap();
-    story.observe(Observation::Tick).unwrap();
+    story
+        .observe(Observation::Reported { server: id(P), attachment: 1, report })
+        .expect("a report is always taken");
+    story.observe(Observation::Tick).expect("time always passes");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hls::{InvalidPlaylist, MediaPlaylist, media::MediaSegment};
+use hls::{InvalidPlaylist, MediaPlaylist, Resource, media::MediaSegment};
 use url::Url;
 
 /// What a media playlist lists.
@@ -29,6 +29,14 @@ pub struct Entry {
     pub init: Option<Url>,
     /// It is known to be missing.
     pub gap: bool,
+}
+
+impl Entry {
+    /// The rendition that it is of, by its address.
+    #[must_use]
+    pub fn rendition(&self) -> Option<&str> {
+        Resource::parse(self.uri.path()).and_then(|resource| resource.rendition())
+    }
 }
 
 impl Listing {

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hls::{Multivariant, multivariant, steering::Manifest};
+use hls::{Multivariant, Resource, multivariant, steering::Manifest};
 use policy::Time;
 use url::Url;
 
@@ -25,6 +25,12 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// The rendition's name at Spillway servers, by its address.
+    #[must_use]
+    pub fn rendition(&self) -> Option<&str> {
+        Resource::parse(self.playlist.path()).and_then(|resource| resource.rendition())
+    }
+
     /// What a multivariant playlist says of one of its variants. Of several renditions of audio the default one is played.
     #[must_use]
     pub fn of(variant: &multivariant::Variant, playlist: &Multivariant) -> Self {
