@@ -6,6 +6,7 @@
 pub mod attributes;
 pub mod cap;
 pub mod cmcd;
+pub mod cmsd;
 mod continuity;
 pub mod date;
 pub mod ingest;

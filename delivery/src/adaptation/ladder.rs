@@ -26,8 +26,10 @@ pub(crate) struct Ladder {
 struct Rungs {
     template: Arc<Template>,
     names: Vec<Rendition>,
-    /// Bits per second.
+    /// Bits per second that each takes.
     rates: Vec<u64>,
+    /// Bits per second at its peak: what its variant says.
+    peaks: Vec<u64>,
 }
 
 impl Rungs {
@@ -38,6 +40,7 @@ impl Rungs {
         Self {
             template: Arc::clone(template),
             rates: ladder.iter().map(rate).collect(),
+            peaks: ladder.iter().map(|rung| rung.bandwidth).collect(),
             names: ladder.into_iter().map(|rung| rung.rendition).collect(),
         }
     }
@@ -118,6 +121,13 @@ impl Ladder {
         rungs.rates.get(place).or(rungs.rates.last()).copied().unwrap_or_default()
     }
 
+    /// Bits per second at its peak of the highest rung that is sent, and whether that is the lowest there is.
+    pub(crate) fn highest_sent(&self) -> (u64, bool) {
+        let (rungs, cap) = (self.rungs.load(), self.cap());
+        let peak = rungs.peaks.get(cap).or(rungs.peaks.last()).copied().unwrap_or_default();
+        (peak, cap == 0 && rungs.peaks.len() > 1)
+    }
+
     /// The rungs for policy, with the viewers who ask for each. Those of whom nobody knows what they ask for ask for the highest.
     pub(super) fn load(&self, asking: &[u32], viewers: u32) -> Vec<Rung> {
         let (rungs, rails) = (self.rungs.load(), self.rails.pin());
@@ -188,6 +198,9 @@ mod tests {
         assert_eq!(names(&ladder.up_to(1)), ["360p", "240p"]);
         assert_eq!(names(&ladder.up_to(usize::MAX)), ["720p", "360p", "240p"]);
         assert_eq!(ladder.name(usize::MAX).unwrap().as_str(), "720p");
+        assert_eq!(ladder.highest_sent(), (3_000_000, false));
+        ladder.set_cap(0);
+        assert_eq!(ladder.highest_sent(), (300_000, true));
     }
 
     #[test]

@@ -31,7 +31,7 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 pub(super) const MEDIA_TAG: &str = "\"immutable\"";
 /// Pages may read these; the others are hidden from them without being named.
 const EXPOSED: HeaderValue =
-    HeaderValue::from_static("Age, Content-Length, Content-Range, ETag, Retry-After");
+    HeaderValue::from_static("Age, CMSD-Dynamic, Content-Length, Content-Range, ETag, Retry-After");
 /// How long a preflight's answer holds; browsers cap it at two hours at most.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("7200");
 

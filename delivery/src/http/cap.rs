@@ -18,6 +18,8 @@ pub(super) struct Capped {
     pub(super) given: Given,
     /// Its place in the ladder; none for sound and subtitles.
     pub(super) rung: Option<usize>,
+    /// Bits per second of the highest rung that is sent, and whether that is the lowest: said to players.
+    pub(super) highest: Option<(u64, bool)>,
 }
 
 impl<F: Feed> Site<F> {
@@ -33,7 +35,7 @@ impl<F: Feed> Site<F> {
         };
         let known = ladder.and_then(|ladder| Some((ladder.rung(rendition)?, ladder)));
         let Some(((rung, rail), ladder)) = known else {
-            return Capped { given: Given { playlist: found, sent: None }, rung: None };
+            return Capped { given: Given { playlist: found, sent: None }, rung: None, highest: None };
         };
         let cap = ladder.cap();
         let stand_in = if rung > cap { self.stand_in(stream, &ladder, cap, &found).await } else { None };
@@ -46,7 +48,8 @@ impl<F: Feed> Site<F> {
             );
         }
         self.feed.spare(stream.as_str(), rendition, stand_in.is_some());
-        Capped { given: rail.give(found, stand_in), rung: Some(rung) }
+        let highest = (self.mode(stream) != Mode::Client).then(|| ladder.highest_sent());
+        Capped { given: rail.give(found, stand_in), rung: Some(rung), highest }
     }
 
     /// The playlist of the highest rung up to `cap` whose segments may stand for those of `found`.

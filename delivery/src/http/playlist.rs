@@ -3,7 +3,7 @@
 //! In this order: is there such a playlist; does the book send this viewer to a relay; what is sent of it at most; is there room
 //! for him; note that he asked. A relay's question is none of that, and may wait for a segment to come (blocking playlist reload).
 
-use hls::{Rendition, url::parameter};
+use hls::{Rendition, cmsd, url::parameter};
 use http::{HeaderMap, Request};
 use policy::{
     Class, StreamName,
@@ -81,7 +81,15 @@ impl<F: Feed> Site<F> {
             None if counts => self.census.reloaded_unknown(asked),
             None => {}
         }
-        Ok(self.form(&capped.given.playlist, request.headers()))
+        let mut answer = self.form(&capped.given.playlist, request.headers());
+        if let Some((max_bitrate, duress)) = capped.highest {
+            let said = cmsd::Dynamic { server: self.place.server.as_str(), max_bitrate, duress };
+            let said = http::HeaderValue::try_from(said.to_string());
+            answer
+                .headers_mut()
+                .insert(cmsd::DYNAMIC, said.expect("a server's id and numbers are visible ASCII"));
+        }
+        Ok(answer)
     }
 
     /// The playlist in the form that the asker wants, or word that he has it: he has asked all the same.
@@ -100,7 +108,7 @@ impl<F: Feed> Site<F> {
 }
 
 fn asked<'a>(stream: &'a StreamName, rendition: &'a str, capped: &'a Capped) -> Asked<'a> {
-    let Capped { given: Given { playlist, sent }, rung } = capped;
+    let Capped { given: Given { playlist, sent }, rung, .. } = capped;
     Asked {
         stream,
         rendition,
