@@ -1,8 +1,11 @@
 //! What neither std nor a safe crate can ask of the system, and the only unsafe code there is.
 //!
-//! One question: how many bytes of a TCP connection the peer has not acknowledged yet. It tells a slow viewer, who is still
-//! being sent media long after the last write returned, from one who has left.
-#![allow(unsafe_code, reason = "one ioctl that no safe crate offers; see its SAFETY comment")]
+//! How many bytes of a TCP connection the peer has not acknowledged yet: it tells a slow viewer, who is still being sent media
+//! long after the last write returned, from one who has left. And what else the kernel knows of the way to a peer: what it has
+//! acknowledged, for how long that was being sent, and what had to be sent again.
+#![allow(unsafe_code, reason = "system calls that no safe crate offers; see their SAFETY comments")]
+
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
@@ -25,4 +28,138 @@ pub(crate) fn unacknowledged(socket: &TcpStream) -> Option<u64> {
 #[must_use]
 pub(crate) fn unacknowledged(_: &TcpStream) -> Option<u64> {
     None
+}
+
+/// What the kernel has seen of one connection since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TcpInfo {
+    /// Bytes that the peer has acknowledged.
+    pub(crate) bytes_acked: u64,
+    /// For how long there was something to send, written and not yet acknowledged: whole ticks of the kernel's clock, of 1 to 10 ms,
+    /// so that an answer which is acknowledged within one may not show.
+    pub(crate) busy: Duration,
+    /// Bytes sent again.
+    pub(crate) retransmitted_bytes: u64,
+}
+
+/// `struct tcp_info` of linux/tcp.h as far as it is read. The kernel only ever adds to its end.
+#[cfg(target_os = "linux")]
+#[derive(Default)]
+#[repr(C)]
+struct KernelTcpInfo {
+    /// From `tcpi_state` to the bit fields.
+    states: [u8; 8],
+    /// From `tcpi_rto` to `tcpi_total_retrans`.
+    counters: [u32; 24],
+    pacing_rate: u64,
+    max_pacing_rate: u64,
+    bytes_acked: u64,
+    bytes_received: u64,
+    /// From `tcpi_segs_out` to `tcpi_data_segs_out`.
+    segments: [u32; 6],
+    delivery_rate: u64,
+    busy_time_us: u64,
+    rwnd_limited_us: u64,
+    sndbuf_limited_us: u64,
+    /// `tcpi_delivered` and `tcpi_delivered_ce`.
+    delivered: [u32; 2],
+    bytes_sent: u64,
+    bytes_retrans: u64,
+}
+
+/// What the kernel has seen of a connection. `None` where it cannot tell all of it: `tcpi_bytes_retrans` came with Linux 4.19.
+#[cfg(target_os = "linux")]
+#[must_use]
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing measures the way to a peer yet"))]
+pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
+    use std::os::fd::AsRawFd as _;
+
+    let mut info = KernelTcpInfo::default();
+    let whole = libc::socklen_t::try_from(size_of::<KernelTcpInfo>()).ok()?;
+    let mut length = whole;
+    // SAFETY: TCP_INFO writes at most `length` bytes to its argument and sets `length` to how many (tcp(7)); both point to values
+    // of this function, `info` is as long as `length` says, and any bytes are valid integers. The descriptor is open, because
+    // `socket` is borrowed.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    (failed == 0 && length == whole).then(|| TcpInfo {
+        bytes_acked: info.bytes_acked,
+        busy: Duration::from_micros(info.busy_time_us),
+        retransmitted_bytes: info.bytes_retrans,
+    })
+}
+
+/// What the kernel has seen of a connection. `None` where it cannot tell.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+#[expect(dead_code, reason = "nothing measures the way to a peer yet")]
+pub(crate) fn tcp_info(_: &TcpStream) -> Option<TcpInfo> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// More than the kernel sends before it has heard from the peer.
+    const BYTES: usize = 1 << 20;
+
+    /// Long enough for thousands of them.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn the_mirror_has_the_kernels_layout() {
+        use std::mem::offset_of;
+        // As offsetof gives them for linux/tcp.h, on 64-bit systems.
+        assert_eq!(offset_of!(KernelTcpInfo, max_pacing_rate), 112);
+        assert_eq!(offset_of!(KernelTcpInfo, bytes_acked), 120);
+        assert_eq!(offset_of!(KernelTcpInfo, busy_time_us), 168);
+        assert_eq!(offset_of!(KernelTcpInfo, bytes_retrans), 208);
+        assert_eq!(size_of::<KernelTcpInfo>(), 216);
+    }
+
+    #[tokio::test]
+    async fn the_kernel_tells_what_a_peer_has_acknowledged_and_for_how_long_it_was_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let before = tcp_info(&socket).unwrap();
+        assert_eq!((before.busy, before.retransmitted_bytes), (Duration::ZERO, 0));
+        let mut sent = 0;
+        let is_busy = async {
+            loop {
+                exchange(&mut socket, &mut peer).await;
+                sent += BYTES as u64;
+                let after = tcp_info(&socket).unwrap();
+                assert_eq!(after.bytes_acked - before.bytes_acked, sent);
+                if after.busy > Duration::ZERO {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, is_busy).await.expect("some exchange lasts from one tick to the next");
+    }
+
+    /// Sends `BYTES`, and is answered, which acknowledges all that came before.
+    async fn exchange(socket: &mut TcpStream, peer: &mut TcpStream) {
+        let (bytes, mut received) = (vec![7; BYTES], vec![0; BYTES]);
+        let (written, read) = tokio::join!(socket.write_all(&bytes), peer.read_exact(&mut received));
+        written.and(read.map(drop)).unwrap();
+        peer.write_all(b"!").await.unwrap();
+        socket.read_exact(&mut [0]).await.unwrap();
+    }
 }
