@@ -36,6 +36,17 @@ pub struct Template {
     /// Closed captions have no playlist of their own.
     media: Vec<(Option<Rendition>, Attributes)>,
     session: Vec<String>,
+    /// The bits per second of each rung, lowest first: asked for with every segment.
+    bandwidths: Vec<(Rendition, u64)>,
+}
+
+/// What it takes to play a rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// Peak bits per second, audio included.
+    pub own: u64,
+    /// Those of the next rung up that has more; none at the top.
+    pub next: Option<u64>,
 }
 
 /// What differs between viewers.
@@ -109,15 +120,29 @@ impl Template {
             media: media.collect(),
             variants,
             session: upstream.session.clone(),
+            bandwidths: Vec::new(),
         };
-        Ok((template, names.into_sources()))
+        Ok((template.with_bandwidths(), names.into_sources()))
     }
 
     /// The template of a stream whose rungs hold audio and video together.
     #[must_use]
     pub fn of_rungs(rungs: &[Rung], independent_segments: bool) -> Self {
         let variants = rungs.iter().map(|rung| (rung.rendition.clone(), rung.attributes())).collect();
-        Self { version: VERSION, independent_segments, variants, media: Vec::new(), session: Vec::new() }
+        let template = Self {
+            version: VERSION,
+            independent_segments,
+            variants,
+            media: Vec::new(),
+            session: Vec::new(),
+            bandwidths: Vec::new(),
+        };
+        template.with_bandwidths()
+    }
+
+    fn with_bandwidths(mut self) -> Self {
+        self.bandwidths = self.ladder().into_iter().map(|rung| (rung.rendition, rung.bandwidth)).collect();
+        self
     }
 
     /// The rungs, lowest bitrate first. A rung that variants share (with other audio) counts once, at its lowest.
@@ -129,6 +154,15 @@ impl Template {
         let mut seen = BTreeSet::new();
         rungs.retain(|rung| seen.insert(rung.rendition.clone()));
         rungs
+    }
+
+    /// What it takes to play a rung; none for what is no rung, as audio and subtitles are that have a playlist of their own.
+    #[must_use]
+    pub fn bandwidth(&self, rendition: &str) -> Option<Bandwidth> {
+        let at = self.bandwidths.iter().position(|(name, _)| name.as_str() == rendition)?;
+        let own = self.bandwidths[at].1;
+        let mut above = self.bandwidths[at..].iter().map(|(_, bandwidth)| *bandwidth);
+        Some(Bandwidth { own, next: above.find(|bandwidth| *bandwidth > own) })
     }
 
     /// Everything that has a media playlist: rungs, audio and subtitles.
@@ -296,6 +330,23 @@ https://b.example/sd.m3u8
         assert_eq!(again, template);
         let path = |name: &str| sources[name].path().to_owned();
         assert_eq!(path("720p"), "/live/720p/live.m3u8");
+    }
+
+    #[test]
+    fn a_rung_knows_what_the_next_one_takes_and_sound_alone_is_no_rung() {
+        let bandwidth = |own, next| Some(Bandwidth { own, next });
+        let (template, _) = template();
+        assert_eq!(template.bandwidth("360p"), bandwidth(800_000, Some(3_000_000)));
+        assert_eq!(template.bandwidth("720p"), bandwidth(3_000_000, None));
+        assert_eq!((template.bandwidth("audio-en"), template.bandwidth("1080p")), (None, None));
+        let rung = |name: &str, bandwidth| Rung {
+            rendition: name.parse().unwrap(),
+            bandwidth,
+            ..template.ladder()[0].clone()
+        };
+        let twice = Template::of_rungs(&[rung("hevc", 9), rung("avc", 9), rung("top", 20)], true);
+        assert_eq!(twice.bandwidth("hevc"), bandwidth(9, Some(20)), "one as large is no step up");
+        assert_eq!(twice.bandwidth("avc"), bandwidth(9, Some(20)));
     }
 
     #[test]
