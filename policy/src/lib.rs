@@ -14,6 +14,7 @@ pub mod drain;
 pub mod fleet;
 pub mod geography;
 pub mod name;
+pub mod pacing;
 pub mod pathways;
 pub mod phase;
 pub mod placement;

@@ -1,0 +1,229 @@
+//! How fast a connection is sent media, so that a few fast downloads do not take the uplink from everyone.
+//!
+//! Without a limit, whoever has the fastest line takes the uplink for as long as a segment lasts, and who is on a slow one waits. With
+//! one, a server whose uplink carries the multiple for all its viewers gives each of them just that, whatever the others ask.
+//!
+//! **Signals**: what the rung takes to play (the larger of its BANDWIDTH and of what the object's own bytes come to over a target
+//! duration: BANDWIDTH is the upstream's word, and sound alone has none), what the next rung takes, and how much media the session
+//! has been sent.
+//!
+//! **Start**: a session's first seconds of media ([`Pacing::burst`]) come as fast as the line goes, so that a player starts, or goes on
+//! after a move, as soon as without pacing. The burst is spent once and does not come back: a viewer who keeps up never needs it again,
+//! and one who fell behind is sent the multiple.
+//!
+//! **After it**: the largest of
+//!
+//! 1. the floor, because no line worth playing on is slower, and sound and subtitles are small;
+//! 2. the multiple of the rung's rate;
+//! 3. [`CLIMB`] of the next rung's rate, or the multiple if that is less. Players take a rung up by the speed that they measure, and
+//!    what they measure is the pace: a ladder with steps larger than the multiple would keep them at its foot.
+//!
+//! Who is not paced at all (relays, caches and load balancers in front of a server) is the shell's to know.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How much of the next rung's rate players must measure to take it. hls.js wants 1.43 times of it (`abrBandWidthUpFactor` 0.7),
+/// video.js 1.2 (`BANDWIDTH_VARIANCE`), Shaka 1.18 (`bandwidthUpgradeTarget` 0.85); what they measure includes the wait for the
+/// first byte.
+pub const CLIMB: f64 = 2.0;
+
+/// How many times faster than it plays media are sent: 0 for as fast as the line goes, else 1 or more.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Multiple(f64);
+
+/// A multiple at which nobody could play.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("{0} is no multiple of a bitrate: give 0 to switch pacing off, or a number from 1 on")]
+pub struct InvalidMultiple(f64);
+
+impl TryFrom<f64> for Multiple {
+    type Error = InvalidMultiple;
+
+    fn try_from(number: f64) -> Result<Self, InvalidMultiple> {
+        let fits = number == 0.0 || (number >= 1.0 && number.is_finite());
+        if fits { Ok(Self(number)) } else { Err(InvalidMultiple(number)) }
+    }
+}
+
+impl From<Multiple> for f64 {
+    fn from(multiple: Multiple) -> Self {
+        multiple.0
+    }
+}
+
+/// The rule of one server.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pacing {
+    /// How many times faster than it plays media are sent.
+    pub multiple: Multiple,
+    /// Media that a session is sent at the speed of its line first.
+    pub burst: Duration,
+    /// Bits per second that everybody is sent at least.
+    pub floor: u64,
+}
+
+/// How fast something is sent. A larger one is faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pace {
+    /// At so many bits per second at most.
+    Limited(u64),
+    /// As fast as the line goes.
+    Free,
+}
+
+/// A segment or an initialization section, as far as its pace depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Object {
+    /// BANDWIDTH of its rung, in bits per second; none for renditions that are no rung.
+    pub bandwidth: Option<u64>,
+    /// That of the next rung up, if there is one.
+    pub next_bandwidth: Option<u64>,
+    /// How many bytes it has, where that is known already.
+    pub bytes: Option<u64>,
+    /// How long a segment is at most.
+    pub target_duration: Duration,
+}
+
+impl Pacing {
+    /// Whether anybody is paced.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.multiple.0 > 0.0
+    }
+
+    /// How fast to send an object to a session that has been `sent` so much media before. One that the burst covers in part comes
+    /// as fast as the line goes: a player waits for its last byte.
+    #[must_use]
+    pub fn pace(&self, object: &Object, sent: Duration) -> Pace {
+        let Some(rate) = object.rate().filter(|_| self.is_on() && sent >= self.burst) else {
+            return Pace::Free;
+        };
+        let to_play = times(rate, self.multiple.0);
+        let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
+        Pace::Limited(self.floor.max(to_play).max(to_climb))
+    }
+}
+
+impl Object {
+    /// Bits per second that it takes to play it, as far as anybody can tell.
+    fn rate(&self) -> Option<u64> {
+        let seconds = self.target_duration.as_secs_f64();
+        let own = self.bytes.filter(|_| seconds > 0.0).map(|bytes| times(bytes, 8.0 / seconds));
+        self.bandwidth.max(own).filter(|rate| *rate > 0)
+    }
+
+    /// How much media so many of its bytes are, at the rate that it takes to play it; where their number is not known yet, a target
+    /// duration.
+    #[must_use]
+    pub fn time_of(&self, bytes: Option<u64>) -> Duration {
+        let Some((rate, bytes)) = self.rate().zip(bytes) else { return self.target_duration };
+        Duration::from_nanos(times(bytes, 8e9 / rate as f64))
+    }
+}
+
+/// A product, or as much as the type holds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "neither factor is negative, and a conversion from a float saturates"
+)]
+fn times(number: u64, factor: f64) -> u64 {
+    (number as f64 * factor) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BURST: Duration = Duration::from_secs(20);
+    const TARGET: Duration = Duration::from_secs(4);
+
+    fn pacing(multiple: f64) -> Pacing {
+        Pacing { multiple: multiple.try_into().unwrap(), burst: BURST, floor: 1_000_000 }
+    }
+
+    fn rung(bandwidth: u64, next: Option<u64>) -> Object {
+        Object { bandwidth: Some(bandwidth), next_bandwidth: next, bytes: None, target_duration: TARGET }
+    }
+
+    /// After the burst.
+    fn limit(multiple: f64, object: &Object) -> u64 {
+        match pacing(multiple).pace(object, BURST) {
+            Pace::Limited(rate) => rate,
+            Pace::Free => panic!("{object:?} is not paced"),
+        }
+    }
+
+    #[test]
+    fn after_its_burst_a_session_is_sent_the_multiple_and_before_as_fast_as_its_line_goes() {
+        let object = rung(2_000_000, None);
+        assert_eq!(pacing(4.0).pace(&object, BURST - Duration::from_millis(1)), Pace::Free);
+        assert_eq!(pacing(4.0).pace(&object, BURST), Pace::Limited(8_000_000));
+        assert_eq!(pacing(1.5).pace(&object, BURST * 9), Pace::Limited(3_000_000));
+    }
+
+    #[test]
+    fn nobody_is_sent_less_than_the_floor_or_than_what_it_takes_to_climb() {
+        for (what, multiple, object, rate) in [
+            ("sound", 4.0, rung(64_000, None), 1_000_000),
+            ("a step less than the multiple", 4.0, rung(1_000_000, Some(1_500_000)), 4_000_000),
+            ("a step of more", 4.0, rung(1_000_000, Some(5_000_000)), 10_000_000),
+            ("a step of more, with a small multiple", 1.5, rung(1_000_000, Some(5_000_000)), 7_500_000),
+        ] {
+            assert_eq!(limit(multiple, &object), rate, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_an_object_count_where_they_are_more_than_its_rung_says() {
+        let of = |bandwidth, bytes| Object { bandwidth, bytes: Some(bytes), ..rung(0, None) };
+        assert_eq!(limit(4.0, &of(Some(2_000_000), 500_000)), 8_000_000, "half of its rung's rate");
+        assert_eq!(limit(4.0, &of(Some(2_000_000), 2_000_000)), 16_000_000, "twice its rung's rate");
+        assert_eq!(limit(4.0, &of(None, 500_000)), 4_000_000, "no rung");
+    }
+
+    #[test]
+    fn what_nobody_knows_the_rate_of_is_not_paced() {
+        for object in [
+            Object { target_duration: TARGET, ..Object::default() },
+            rung(0, None),
+            Object { bytes: Some(9), ..Object::default() },
+        ] {
+            assert_eq!(pacing(4.0).pace(&object, BURST), Pace::Free, "{object:?}");
+        }
+    }
+
+    #[test]
+    fn with_a_multiple_of_zero_nobody_is_paced() {
+        assert!(!pacing(0.0).is_on() && pacing(1.0).is_on());
+        assert_eq!(pacing(0.0).pace(&rung(2_000_000, None), BURST), Pace::Free);
+    }
+
+    #[test]
+    fn media_time_goes_by_the_rate_that_it_takes_to_play_them() {
+        let object = Object { bytes: Some(1_000_000), ..rung(1_000_000, None) };
+        assert_eq!(object.time_of(Some(1_000_000)), TARGET, "larger than its rung says: its own rate");
+        assert_eq!(object.time_of(Some(250_000)), TARGET / 4, "a range");
+        assert_eq!(object.time_of(None), TARGET, "still arriving");
+        let header = Object { bytes: Some(1_250), ..rung(1_000_000, None) };
+        assert_eq!(header.time_of(Some(1_250)), Duration::from_millis(10), "hardly any media");
+        assert_eq!(object.time_of(Some(u64::MAX)), Duration::from_nanos(u64::MAX), "nonsense, and no panic");
+    }
+
+    #[test]
+    fn a_multiple_at_which_nobody_could_play_is_refused() {
+        for number in [-1.0, 0.5, f64::NAN, f64::INFINITY] {
+            let said = Multiple::try_from(number).unwrap_err().to_string();
+            assert!(said.contains("from 1 on"), "{said}");
+        }
+        assert_eq!(Multiple::try_from(4.0).map(f64::from), Ok(4.0));
+    }
+
+    #[test]
+    fn numbers_beyond_any_line_saturate() {
+        assert_eq!(limit(4.0, &rung(u64::MAX, Some(u64::MAX))), u64::MAX);
+    }
+}
