@@ -13,6 +13,7 @@ mod config;
 mod line;
 mod rate;
 mod record;
+mod sent;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -351,6 +352,12 @@ impl Census {
         let number = self.next_line.fetch_add(1, Relaxed);
         self.lines.pin().insert(number, Arc::clone(line));
         number
+    }
+
+    /// The connections that there are.
+    #[cfg(test)]
+    pub(crate) fn lines(&self) -> Vec<Arc<Line>> {
+        self.lines.pin().values().cloned().collect()
     }
 
     fn disconnected(&self, number: u64) {

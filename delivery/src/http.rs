@@ -19,6 +19,7 @@ mod listen;
 mod media;
 mod multivariant;
 mod negotiation;
+mod pacing;
 mod playlist;
 mod range;
 mod redirect;
@@ -49,10 +50,11 @@ use self::{
     answer::{Answer, Refusal},
     experience::Experiences,
     listen::Connections,
+    pacing::{Pacing, Throttle},
     redirect::Redirects,
     socket::Egress,
 };
-pub use self::{config::Config, routes::Routes};
+pub use self::{config::Config, pacing::Config as PacingConfig, routes::Routes};
 use crate::{
     adaptation::{self, Adaptation},
     census::{self, Census, Connected, Full, Line, Place},
@@ -75,6 +77,7 @@ pub struct Site<F> {
     egress: Arc<Egress>,
     adaptation: Arc<Adaptation>,
     own_mode: Option<Mode>,
+    pacing: Pacing,
     routes: Routes,
     own_keys: Keys,
     clock: Clock,
@@ -113,6 +116,7 @@ impl<F: Feed> Site<F> {
             census: Arc::new(Census::new(place.clone(), census)),
             experiences: Experiences::new(&place.region),
             connections: Arc::new(Connections::new(&http)),
+            pacing: Pacing::new(&http.pacing),
             config: http,
             egress: Arc::new(Egress::new(egress_bytes())),
             adaptation: Arc::new(Adaptation::new(rung_cap, place.kind, uplink, place.capacity)),
@@ -216,9 +220,7 @@ impl<F: Feed> Site<F> {
             Kind::Playlist { rendition } => {
                 self.playlist(request, resource.stream, rendition, caller).await?
             }
-            Kind::Segment { .. } | Kind::Init { .. } => {
-                self.media(resource, (request.method(), request.headers()), caller).await?
-            }
+            Kind::Segment { .. } | Kind::Init { .. } => self.media(request, resource, caller).await?,
         };
         self.experiences.hear(request, answer.status(), caller);
         Ok(answer)
@@ -264,13 +266,15 @@ impl<F: Feed> Site<F> {
 #[derive(Debug)]
 struct Caller {
     connected: Connected,
+    /// None if it is never paced.
+    throttle: Option<Arc<Throttle>>,
     asked: AtomicBool,
     served: AtomicBool,
 }
 
 impl Caller {
-    fn new(connected: Connected) -> Self {
-        Self { connected, asked: AtomicBool::new(false), served: AtomicBool::new(false) }
+    fn new(connected: Connected, throttle: Option<Arc<Throttle>>) -> Self {
+        Self { connected, throttle, asked: AtomicBool::new(false), served: AtomicBool::new(false) }
     }
 
     fn line(&self) -> &Arc<Line> {

@@ -17,6 +17,7 @@ use policy::{
 use crate::object::FetchError;
 
 const CONNECTIONS: &str = "spillway_connections";
+const PACED_CONNECTIONS: &str = "spillway_paced_connections";
 const REFUSED: &str = "spillway_refused_total";
 const CENSUS_SESSIONS: &str = "spillway_census_sessions";
 const CACHE_OBJECTS: &str = "spillway_cache_objects";
@@ -46,6 +47,11 @@ pub fn describe() {
         CONNECTIONS,
         Unit::Count,
         "Connections of viewers and relays; at most http.max_connections"
+    );
+    describe_gauge!(
+        PACED_CONNECTIONS,
+        Unit::Count,
+        "Connections that are sent media at no more than a multiple of their bitrate; not those in their burst, and none of relays or http.pacing.proxies"
     );
     describe_counter!(REFUSED, Unit::Count, "Newcomers answered with 503 for want of room");
     describe_gauge!(
@@ -222,6 +228,11 @@ pub(crate) fn refused() {
 /// The connections that there are.
 pub(crate) fn connections() -> Gauge {
     gauge!(CONNECTIONS)
+}
+
+/// The connections whose pace is limited now.
+pub(crate) fn paced_connections() -> Gauge {
+    gauge!(PACED_CONNECTIONS)
 }
 
 /// The bytes sent to viewers and relays.

@@ -2,7 +2,7 @@
 //!
 //! How many bytes of a TCP connection the peer has not acknowledged yet: it tells a slow viewer, who is still being sent media
 //! long after the last write returned, from one who has left. And what else the kernel knows of the way to a peer: what it has
-//! acknowledged, for how long that was being sent, and what had to be sent again.
+//! acknowledged, for how long that was being sent, and what had to be sent again. One thing is told to it: how fast to send at most.
 #![allow(unsafe_code, reason = "system calls that no safe crate offers; see their SAFETY comments")]
 
 use std::time::Duration;
@@ -30,6 +30,44 @@ pub(crate) fn unacknowledged(_: &TcpStream) -> Option<u64> {
     None
 }
 
+/// Whether connections can be paced at all.
+pub(crate) const CAN_PACE: bool = cfg!(target_os = "linux");
+
+/// The rate by which the kernel knows that there is no limit.
+pub(crate) const UNPACED: u32 = u32::MAX;
+
+/// Has the kernel send no more than so many bytes per second on this connection, whatever waits in the socket.
+///
+/// # Errors
+/// As setsockopt(2) says, and wherever connections cannot be paced.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_max_pacing_rate(socket: &TcpStream, bytes_per_second: u32) -> std::io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    let length = libc::socklen_t::try_from(size_of::<u32>()).expect("four bytes are few");
+    // SAFETY: SO_MAX_PACING_RATE reads an unsigned int of `length` bytes from its argument and writes nothing (socket(7));
+    // `bytes_per_second` is one and outlives the call. The descriptor is open, because `socket` is borrowed.
+    let failed = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MAX_PACING_RATE,
+            (&raw const bytes_per_second).cast(),
+            length,
+        )
+    };
+    if failed == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Has the kernel send no more than so many bytes per second on this connection.
+///
+/// # Errors
+/// Always: connections cannot be paced here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn set_max_pacing_rate(_: &TcpStream, _: u32) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 /// What the kernel has seen of one connection since it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TcpInfo {
@@ -40,6 +78,8 @@ pub(crate) struct TcpInfo {
     pub(crate) busy: Duration,
     /// Bytes sent again.
     pub(crate) retransmitted_bytes: u64,
+    /// Bytes per second that it is sent at most; `u64::MAX` without a limit.
+    pub(crate) max_pacing_rate: u64,
 }
 
 /// `struct tcp_info` of linux/tcp.h as far as it is read. The kernel only ever adds to its end.
@@ -93,6 +133,7 @@ pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
         bytes_acked: info.bytes_acked,
         busy: Duration::from_micros(info.busy_time_us),
         retransmitted_bytes: info.bytes_retrans,
+        max_pacing_rate: info.max_pacing_rate,
     })
 }
 
@@ -130,6 +171,16 @@ mod tests {
         assert_eq!(offset_of!(KernelTcpInfo, busy_time_us), 168);
         assert_eq!(offset_of!(KernelTcpInfo, bytes_retrans), 208);
         assert_eq!(size_of::<KernelTcpInfo>(), 216);
+    }
+
+    #[tokio::test]
+    async fn a_pace_is_set_and_taken_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        for (told, known) in [(1_000, 1_000), (u32::MAX - 1, u64::from(u32::MAX - 1)), (UNPACED, u64::MAX)] {
+            set_max_pacing_rate(&socket, told).unwrap();
+            assert_eq!(tcp_info(&socket).unwrap().max_pacing_rate, known);
+        }
     }
 
     #[tokio::test]

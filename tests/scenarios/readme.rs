@@ -104,17 +104,25 @@ fn block(readme: &str, begins: &str) -> String {
     readme[start..].split("\n```").next().unwrap().to_owned()
 }
 
+/// What a program makes of a configuration that the README shows.
+fn taken(program: &str, shown: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shown.toml");
+    let whole: Vec<String> = shown.iter().map(|begins| block(&readme(), begins)).collect();
+    std::fs::write(&file, whole.join("\n")).unwrap();
+    let mut command = Command::new(binary(program));
+    let output = command.arg("--config").arg(&file).arg("--print-config").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn the_configuration_that_the_readme_shows_is_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("manager.toml");
     let shown = ["primary = \"http://", "[region_map]\ndatabase", "[http]\ntrusted_proxies"];
-    let whole = shown.map(|begins| block(&readme(), begins)).join("\n");
-    std::fs::write(&file, whole).unwrap();
-    let mut manager = Command::new(binary("traffic-manager"));
-    let output = manager.arg("--config").arg(&file).arg("--print-config").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("[regions.eu]"));
+    assert!(taken("traffic-manager", &shown).contains("[regions.eu]"));
+    for server in ["primary", "local-server"] {
+        assert!(taken(server, &["[http.pacing]"]).contains("\"10.0.0.0/24\""));
+    }
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use arc_swap::ArcSwapOption;
 use policy::{Region, Time};
 use tokio::net::TcpStream;
 
-use super::{Census, record::Record};
+use super::{Census, record::Record, sent::Sent};
 
 /// A connection. The server notes on it; the census' sweep reads it.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Line {
     waiting: AtomicU32,
     /// A relay's, which has shown a pass.
     relay: AtomicBool,
+    /// Media that it was sent while it belonged to no session.
+    sent: Sent,
 }
 
 /// A line that has had something left to send for so many target durations is behind real time: a player begins with three segments,
@@ -76,6 +78,7 @@ impl Line {
             busy_since: AtomicU64::new(0),
             waiting: AtomicU32::new(0),
             relay: AtomicBool::new(false),
+            sent: Sent::default(),
         }
     }
 
@@ -93,6 +96,12 @@ impl Line {
     /// Who is at the other end.
     pub(super) const fn peer(&self) -> IpAddr {
         self.peer
+    }
+
+    /// Its socket, while it is open.
+    #[cfg(test)]
+    pub(crate) fn socket(&self) -> Option<Arc<TcpStream>> {
+        self.socket.upgrade()
     }
 
     /// Notes that bytes were written to the socket.
@@ -131,6 +140,12 @@ impl Line {
     pub fn tells(&self) -> Option<(Region, bool)> {
         let record = self.session()?;
         Some((record.session.region.clone(), record.begins_to_tell()))
+    }
+
+    /// Notes that it is sent so much media; how much its session had been sent before, over whatever connections, or else it alone.
+    #[must_use]
+    pub fn sent(&self, media: Duration) -> Duration {
+        self.session().map_or_else(|| self.sent.add(media), |record| record.sent.add(media))
     }
 
     /// The session that it belongs to, if any.

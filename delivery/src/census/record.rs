@@ -10,6 +10,8 @@ use std::{
 
 use policy::{Time, session::Session};
 
+use super::sent::Sent;
+
 /// One reload of a media playlist.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reload<'a> {
@@ -58,6 +60,8 @@ pub(super) struct Record {
     told: AtomicBool,
     /// The rung that it asked for last; [`NO_RUNG`] before it asked for one.
     rung: AtomicU32,
+    /// Media that its connections have been sent.
+    pub(super) sent: Sent,
 }
 
 /// A session that has asked for no rung of the ladder.
@@ -80,6 +84,7 @@ impl Record {
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
             rung: AtomicU32::new(rung(reload)),
+            sent: Sent::default(),
         }
     }
 

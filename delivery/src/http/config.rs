@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::pacing;
+
 /// How the server that viewers and relays reach is bounded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Connections at one time. Players open up to six; fewer are taken where the system's limit of open files says so.
@@ -36,6 +38,8 @@ pub struct Config {
     /// What a newcomer is told to wait when there is no room.
     #[serde(with = "humantime_serde")]
     pub retry_after: Duration,
+    /// How fast media are sent.
+    pub pacing: pacing::Config,
 }
 
 impl Default for Config {
@@ -52,6 +56,7 @@ impl Default for Config {
             require_token: false,
             session_life: Duration::from_secs(24 * 3600),
             retry_after: Duration::from_secs(5),
+            pacing: pacing::Config::default(),
         }
     }
 }

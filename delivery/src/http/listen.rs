@@ -169,7 +169,8 @@ impl<F: Feed> Site<F> {
     ) {
         tune(&stream, self.config.stall_timeout);
         let stream = Arc::new(stream);
-        let caller = Arc::new(Caller::new(Connected::new(&self.census, &stream, peer)));
+        let throttle = self.pacing.throttle(&stream, peer);
+        let caller = Arc::new(Caller::new(Connected::new(&self.census, &stream, peer), throttle));
         let socket = Socket::new(stream, Arc::clone(caller.line()), Arc::clone(&self.egress));
         let service = service_fn(|request| {
             let (site, caller) = (Arc::clone(&self), Arc::clone(&caller));

@@ -6,4 +6,5 @@ mod connections;
 mod counting;
 mod experience;
 mod forms;
+mod pacing;
 mod stage;

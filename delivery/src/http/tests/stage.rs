@@ -34,7 +34,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const LIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n";
 
 /// A ladder of three rungs, of which `unaligned` is in no switching set, besides `v0`, whose list is as short as can be.
-pub(super) const LADDER: &[u8] = b"#EXTM3U\n\
+pub(super) const LADDER: &str = "#EXTM3U\n\
     #EXT-X-STREAM-INF:BANDWIDTH=300000\n240p/live.m3u8\n\
     #EXT-X-STREAM-INF:BANDWIDTH=800000\n360p/live.m3u8\n\
     #EXT-X-STREAM-INF:BANDWIDTH=2000000\n720p/live.m3u8\n\
@@ -42,7 +42,7 @@ pub(super) const LADDER: &[u8] = b"#EXTM3U\n\
 
 /// A feed of one stream, `live`, with one rendition, `v0`; or with others, which list the segments up to `newest`.
 ///
-/// `/live/v0/1.m4s` is `0123456789`; `2.m4s` is what the test sends; `3.m4s` has four million bytes; others are gone.
+/// In each rendition `1.m4s` is `0123456789`; `2.m4s` is what the test sends; `3.m4s` has 16 MiB; others are gone.
 pub(super) struct Stage {
     pub(super) newest: AtomicU64,
     template: Arc<Template>,
@@ -56,15 +56,15 @@ pub(super) struct Script {
 
 impl Fetch for Script {
     async fn fetch(&self, key: &Key, _: u64) -> Result<Fetched, FetchError> {
-        match key.path() {
-            "/live/v0/1.m4s" => Ok(Fetched::whole(Bytes::from_static(b"0123456789"))),
-            "/live/v0/2.m4s" => {
+        match key.path().trim_start_matches("/live/").split_once('/').map_or("", |(_, name)| name) {
+            "1.m4s" => Ok(Fetched::whole(Bytes::from_static(b"0123456789"))),
+            "2.m4s" => {
                 let pieces = self.arriving.lock().await.take().expect("asked once");
                 let body = Box::pin(tokio_stream::wrappers::ReceiverStream::new(pieces));
                 Ok(Fetched { offset: 0, total: None, body })
             }
-            "/live/v0/3.m4s" => Ok(Fetched::whole(Bytes::from(vec![7; 16 << 20]))),
-            "/live/v0/4.m4s" => Err(FetchError::Failed("status 500".into())),
+            "3.m4s" => Ok(Fetched::whole(Bytes::from(vec![7; 16 << 20]))),
+            "4.m4s" => Err(FetchError::Failed("status 500".into())),
             _ => Err(FetchError::Gone),
         }
     }
@@ -154,7 +154,7 @@ pub(super) struct Scene {
     /// Since when the playlist ages, where it came from an upstream.
     pub(super) given_at: Option<Instant>,
     /// The multivariant playlist.
-    pub(super) ladder: &'static [u8],
+    pub(super) ladder: &'static str,
     pub(super) uplink: Option<u64>,
     pub(super) mode: Option<Mode>,
 }
@@ -171,7 +171,7 @@ impl Default for Scene {
             situation,
             routes: Routes::default(),
             given_at: None,
-            ladder: b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,CODECS=\"avc1.64001f\"\nv0/live.m3u8\n",
+            ladder: "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,CODECS=\"avc1.64001f\"\nv0/live.m3u8\n",
             uplink: None,
             mode: None,
         }
@@ -201,7 +201,8 @@ impl Scene {
 
     pub(super) async fn begin(self) -> Play {
         let base = "http://origin.example/live/index.m3u8".parse().unwrap();
-        let (template, _) = Template::of_upstream(&Multivariant::parse(self.ladder, &base).unwrap()).unwrap();
+        let (template, _) =
+            Template::of_upstream(&Multivariant::parse(self.ladder.as_bytes(), &base).unwrap()).unwrap();
         let (pieces, arriving) = mpsc::channel(16);
         let script = Script { arriving: tokio::sync::Mutex::new(Some(arriving)) };
         let feed = Stage {
@@ -280,15 +281,18 @@ pub(super) fn session(id: &str, class: policy::Class) -> Session {
 
 /// One connection.
 pub(super) struct Client {
+    /// Its own end.
+    pub(super) address: SocketAddr,
     sender: http1::SendRequest<Full<Bytes>>,
 }
 
 impl Client {
     pub(super) async fn to(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
+        let address = socket.local_addr().unwrap();
         let (sender, connection) = http1::handshake(TokioIo::new(socket)).await.unwrap();
         tokio::spawn(connection);
-        Self { sender }
+        Self { address, sender }
     }
 
     pub(super) async fn get(&mut self, path: &str) -> Response<Bytes> {
