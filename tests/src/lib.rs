@@ -12,6 +12,7 @@ pub mod alone;
 pub mod bench;
 pub mod census;
 pub mod client;
+pub mod connection;
 pub mod fleet;
 pub mod http;
 pub mod network;

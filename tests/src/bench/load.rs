@@ -10,10 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpStream,
-};
+use crate::connection::{Answer, Connection};
 
 /// Ticks of a second in /proc (`USER_HZ`, 100 on Linux wherever Rust runs).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -100,17 +97,6 @@ pub async fn crowd(server: SocketAddr, path: &str, clients: usize) -> Vec<Durati
     tasks.join_all().await
 }
 
-/// What a server has answered.
-#[derive(Debug, Clone, Default)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// Where it sends the client, if it does.
-    pub location: Option<String>,
-    /// Bytes of the body.
-    pub bytes: u64,
-}
-
 /// What a server is to answer.
 #[derive(Debug, Clone, Copy)]
 pub enum Expected {
@@ -127,78 +113,6 @@ impl Expected {
             Self::RedirectTo(server) => {
                 let location = answer.location.as_deref().unwrap_or_default();
                 answer.status == 307 && location.starts_with(&format!("http://{server}/live/"))
-            }
-        }
-    }
-}
-
-struct Connection {
-    stream: BufReader<TcpStream>,
-    host: SocketAddr,
-    scratch: Vec<u8>,
-}
-
-impl Connection {
-    async fn open(host: SocketAddr) -> Self {
-        let stream = TcpStream::connect(host).await.expect("the server accepts");
-        stream.set_nodelay(true).expect("a socket option");
-        Self { stream: BufReader::with_capacity(64 << 10, stream), host, scratch: vec![0; 256 << 10] }
-    }
-
-    /// Gets a path and drains the body; gives its length.
-    async fn get(&mut self, path: &str) -> u64 {
-        let answer = self.ask(path).await;
-        assert!(answer.status == 200, "{path} at {}: {answer:?}", self.host);
-        answer.bytes
-    }
-
-    /// Asks for a path and drains the body of whatever comes.
-    async fn ask(&mut self, path: &str) -> Answer {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
-        self.stream.get_mut().write_all(request.as_bytes()).await.expect("the server reads");
-        let mut line = String::new();
-        self.stream.read_line(&mut line).await.expect("the server answers");
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let mut answer = Answer { status: status.expect("a status line"), ..Answer::default() };
-        let mut length = None;
-        loop {
-            line.clear();
-            self.stream.read_line(&mut line).await.expect("the server answers");
-            let Some((name, value)) = line.split_once(':') else { break };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().ok();
-            } else if name.eq_ignore_ascii_case("location") {
-                answer.location = Some(value.trim().to_owned());
-            }
-        }
-        answer.bytes = match length {
-            Some(length) => self.drain(length).await,
-            None => self.drain_chunks().await,
-        };
-        answer
-    }
-
-    async fn drain(&mut self, length: u64) -> u64 {
-        let mut left = length;
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.scratch.len());
-            let read = self.stream.read(&mut self.scratch[..most]).await.expect("the body comes");
-            assert!(read > 0, "{} closed within a body", self.host);
-            left -= read as u64;
-        }
-        length
-    }
-
-    async fn drain_chunks(&mut self) -> u64 {
-        let mut total = 0;
-        loop {
-            let mut line = String::new();
-            self.stream.read_line(&mut line).await.expect("a chunk's size comes");
-            let size = u64::from_str_radix(line.trim(), 16).expect("a chunk's size is hexadecimal");
-            total += self.drain(size).await;
-            self.drain(2).await;
-            if size == 0 {
-                return total;
             }
         }
     }
