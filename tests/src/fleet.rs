@@ -19,6 +19,9 @@ use crate::{
 /// How long the programs may take to find each other.
 const START: Duration = Duration::from_secs(30);
 
+/// The config of the primary and of relays, in the fleet's folder.
+const SERVER_CONFIG: &str = "server.toml";
+
 /// The variable of the environment that holds the secret which the programs share.
 pub const JOIN_SECRET: &str = "SPILLWAY_JOIN_SECRET";
 
@@ -30,6 +33,7 @@ pub struct FleetBuilder {
     threshold: Option<String>,
     source: Option<String>,
     manager_config: String,
+    server_config: String,
     join_secret: Option<String>,
     standby: Vec<(u8, Vec<String>)>,
 }
@@ -87,6 +91,14 @@ impl FleetBuilder {
         self
     }
 
+    /// Lines of TOML that are the config of the primary and of the relays that the test starts.
+    #[must_use]
+    pub fn server_config(mut self, toml: &str) -> Self {
+        self.server_config.push_str(toml);
+        self.server_config.push('\n');
+        self
+    }
+
     /// The secret that the programs share.
     #[must_use]
     pub fn join_secret(mut self, secret: &str) -> Self {
@@ -106,6 +118,7 @@ impl FleetBuilder {
         let subnet = self.subnet.unwrap_or_else(Subnet::unused);
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("manager.toml"), self.manager_toml(subnet)).expect("a config file");
+        std::fs::write(folder.path().join(SERVER_CONFIG), &self.server_config).expect("a config file");
         let primary = start_primary(subnet, &self, folder.path());
         let manager = start_manager(subnet, &self, folder.path());
         let mut fleet = Fleet {
@@ -164,6 +177,7 @@ fn start_primary(subnet: Subnet, builder: &FleetBuilder, folder: &Path) -> Progr
     command.arg(subnet.viewers(1).to_string());
     command.args(builder.source.as_deref());
     command.args(["--admin", &subnet.admin(1).to_string()]);
+    command.arg("--config").arg(folder.join(SERVER_CONFIG));
     command.args(&builder.primary_arguments);
     builder.share_secret(&mut command);
     Program::start("primary", command, folder)
@@ -217,6 +231,8 @@ impl Fleet {
             .arg(manager.ip().to_string())
             .arg(manager.port().to_string())
             .args(["--admin", &self.subnet.admin(host).to_string()])
+            .arg("--config")
+            .arg(self.file(SERVER_CONFIG))
             .args(arguments)
             .envs(secret.map(|secret| (JOIN_SECRET, secret)));
         Program::start(&format!("relay-{host}"), command, self.folder.path())

@@ -56,6 +56,8 @@ impl Stage {
             .threshold(0)
             .source(source)
             .primary_arguments(&["--capacity", "1000000"])
+            // nginx beside it paces nobody.
+            .server_config("[http.pacing]\nmultiple = 0.0")
             .manager_config("[provisioner]\nkind = \"standby\"\n[regions.default]\nmin_relays = 1")
             .standby(2, &["--capacity", "1000000"])
             .start()
