@@ -4,10 +4,15 @@
 //! loopback addresses of one subnet, so the fleet need not leave 127.0.0.0/8. It needs root; without, it says so and panics.
 
 use std::{
-    net::Ipv4Addr,
+    fs::File,
+    net::{Ipv4Addr, SocketAddr},
+    os::fd::AsFd as _,
     path::Path,
     process::{Command, Output},
 };
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tokio::net::TcpStream;
 
 use crate::{network::Subnet, program::Program};
 
@@ -47,6 +52,24 @@ impl SlowLine {
         run(&format!("ip netns exec {name} sh -c {}", allow_loopback(&inside)));
         run(&format!("tc qdisc add dev {outside} root tbf rate {kbit_per_s}kbit burst 4kb latency 2000ms"));
         line
+    }
+
+    /// A connection to a server from the far end of the line.
+    ///
+    /// # Panics
+    /// When the namespace cannot be entered, or nobody listens there.
+    #[must_use]
+    pub fn connect(&self, server: SocketAddr) -> TcpStream {
+        let namespace = File::open(format!("/run/netns/{}", self.name)).expect("ip netns has put it there");
+        let connect = move || {
+            // A thread is in one namespace, and what it opens stays there: so this one ends with its work.
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            std::net::TcpStream::connect(server)
+        };
+        let connected = std::thread::spawn(connect).join().expect("it does not panic");
+        let stream = connected.expect("the server accepts");
+        stream.set_nonblocking(true).expect("a socket option");
+        TcpStream::from_std(stream).expect("a runtime")
     }
 
     /// Starts `command` at the far end of the line.
