@@ -2,8 +2,15 @@
 //! media themselves pass through as they are.
 
 mod boxes;
+mod entry;
+mod fragment;
+mod init;
+mod look;
+pub mod parameter_sets;
 mod times;
 
+pub use self::init::Init;
+pub(crate) use self::look::look;
 pub use self::times::{Timescales, decode_times, move_on};
 
 /// Media that cannot be read or changed.
@@ -21,4 +28,7 @@ pub enum InvalidMp4 {
     /// A decode time that does not fit its box.
     #[error("the decode time of track {0} grows beyond its box: write tfdt in version 1 (64 bits)")]
     Overflow(u32),
+    /// Samples that are counted from somewhere outside of the segment.
+    #[error("samples are not counted from their fragment: write it with default-base-is-moof")]
+    AbsoluteOffsets,
 }

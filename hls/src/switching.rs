@@ -4,7 +4,17 @@
 //! A player that is given a segment of another rung than it asked for decodes it with what it knows of its own: the same groups of
 //! pictures at the same times, the same tracks, the same sound.
 
+mod judge;
+mod look;
+mod traits;
+
 use std::{fmt, num::ParseIntError, str::FromStr};
+
+pub use self::{
+    judge::{Judge, Reason, Standing, Turn},
+    look::{Look, Unfit},
+    traits::{Coding, Format, Packing, Start, Track, Traits},
+};
 
 /// Names a switching set: renditions of a stream that have the same one may stand for each other, segment by segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
