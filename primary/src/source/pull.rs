@@ -4,6 +4,7 @@
 //! comes to `hls::ingest`, and publishes. Of a live stream each new segment of each rendition is fetched as it appears, so that the
 //! newest window can be served on while the upstream is down; a VOD is fetched as it is asked for.
 
+mod alignment;
 mod catalogue;
 mod discovery;
 mod follower;
@@ -80,9 +81,16 @@ impl Pull {
             .into_iter()
             .map(|(rendition, url)| self.ask(Follower::new(rendition, url, retry), Instant::now()))
             .collect();
-        while let Some(asked) = asking.next().await {
-            if let Some((follower, at)) = self.take(&mut intake, asked) {
-                asking.push(self.ask(follower, at));
+        let mut looking = FuturesUnordered::new();
+        while !asking.is_empty() {
+            tokio::select! {
+                Some(asked) = asking.next() => {
+                    if let Some((follower, at)) = self.take(&mut intake, asked) {
+                        asking.push(self.ask(follower, at));
+                    }
+                    looking.extend(intake.inspections().into_iter().map(|each| each.carry_out(&self.store)));
+                }
+                Some(inspected) = looking.next() => intake.inspected(inspected),
             }
         }
         // A VOD: everything is known, and stays as it is.

@@ -28,7 +28,7 @@ const FIRST_WINDOW: u64 = 3;
 /// Segments listed at most: 20 s for players that fell behind and for relays to bridge a restart.
 const WINDOW: usize = 10;
 
-/// All rungs: they were made so (`testcard/make`), and a test holds the media to it.
+/// All rungs: they were made so (`testcard/make`), and a test has them judged as any other source's.
 const SWITCHING_SET: SwitchingSet = SwitchingSet::of_digest(0);
 
 /// The card since a start of the primary. Cheap to copy.
@@ -179,6 +179,8 @@ fn rendition(rung: &CardRung) -> Rendition {
 
 #[cfg(test)]
 mod tests {
+    use hls::switching::{Judge, Look};
+
     use super::*;
 
     /// 2026-11-20T13:37:01.5Z
@@ -209,15 +211,18 @@ mod tests {
     }
 
     #[test]
-    fn all_rungs_are_aligned() {
+    fn all_rungs_are_one_switching_set_by_the_judge_of_other_sources() {
         let card = card();
-        let times = |rung: &CardRung, sequence| mp4::decode_times(&card.media(rung, sequence)).unwrap();
-        for sequence in card.first..card.first + SEGMENTS as u64 {
-            let lowest = times(&LADDER[0], sequence);
-            assert!(LADDER.iter().all(|rung| times(rung, sequence) == lowest));
+        let mut judge = Judge::new(LADDER.iter().map(rendition));
+        for sequence in card.first..card.first + 2 * SEGMENTS as u64 {
+            for rung in &LADDER {
+                let look = Look::at(Container::Mp4, Some(rung.init), &card.media(rung, sequence));
+                let turns = judge.observe(&rendition(rung), sequence, look);
+                assert!(sequence <= card.first + 1 || turns.is_empty(), "{turns:?}");
+            }
         }
-        let timescales = Timescales::of(LADDER[0].init).unwrap();
-        assert!(LADDER.iter().all(|rung| Timescales::of(rung.init).unwrap() == timescales));
+        let sets: Vec<_> = LADDER.iter().map(|rung| judge.set_of(&rendition(rung))).collect();
+        assert!(sets[0].is_some() && sets.iter().all(|set| *set == sets[0]), "{sets:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Pulling, against an upstream on loopback whose documents the tests write.
 
+mod aligned;
 mod fake;
 mod pulled;
 

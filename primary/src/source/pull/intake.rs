@@ -12,11 +12,17 @@ use delivery::object::{Key, Store};
 use hls::{
     Date, MediaPlaylist, Rendition, Resource, Template,
     ingest::{Change, Ingest, Shared},
+    url::{init_name, segment_name},
+    window::Segment,
 };
 use policy::StreamName;
 use service::Latch;
 
-use super::{super::Origin, Catalogue};
+use super::{
+    super::Origin,
+    Catalogue,
+    alignment::{Alignment, Inspected, Inspection},
+};
 use crate::{metrics, publication::Publication, source::upstream::PullError};
 
 /// Where what comes in goes.
@@ -34,6 +40,9 @@ pub(crate) struct Intake<'a> {
     template: Template,
     shared: Shared,
     rails: BTreeMap<Rendition, Rail>,
+    alignment: Option<Alignment>,
+    /// Segments that have come since they were last asked for.
+    inspections: Vec<Inspection>,
     untried: BTreeSet<Rendition>,
     unwell: BTreeSet<Rendition>,
 }
@@ -49,9 +58,12 @@ impl<'a> Intake<'a> {
     pub(crate) fn new(ends: Ends<'a>, template: Template, renditions: Vec<Rendition>) -> Self {
         let window = ends.catalogue.upstream().config().window;
         let rail = || Rail { ingest: Ingest::new(window), left: VecDeque::new() };
+        let ladder = template.ladder().into_iter().map(|rung| rung.rendition).collect();
         Self {
             ends,
             template,
+            alignment: Alignment::of(ladder),
+            inspections: Vec::new(),
             shared: Shared::starting_at(unix_ms()),
             untried: renditions.iter().cloned().collect(),
             unwell: renditions.iter().cloned().collect(),
@@ -71,7 +83,11 @@ impl<'a> Intake<'a> {
             tracing::warn!(%rendition, segments = change.missed, "segments left the source before they could be fetched");
         }
         self.note(rendition, &change);
+        if change.restarted {
+            self.align(|alignment| alignment.restarted(rendition));
+        }
         if change.changed {
+            self.inspect(rendition, &change);
             self.show(rendition);
         }
         self.tried(rendition);
@@ -94,6 +110,36 @@ impl<'a> Intake<'a> {
             self.unwell.insert(rendition.clone());
         }
         self.ends.catalogue.set_healthy(self.unwell.is_empty());
+    }
+
+    /// What is to be looked at since the last time.
+    pub(crate) fn inspections(&mut self) -> Vec<Inspection> {
+        std::mem::take(&mut self.inspections)
+    }
+
+    /// A segment was looked at.
+    pub(crate) fn inspected(&mut self, inspected: Inspected) {
+        self.align(|alignment| alignment.take(inspected));
+    }
+
+    /// Shows what the rung stands for where that changes.
+    fn align(&mut self, change: impl FnOnce(&mut Alignment) -> Vec<Rendition>) {
+        let turned = self.alignment.as_mut().map(change).unwrap_or_default();
+        turned.iter().for_each(|rendition| self.show(rendition));
+    }
+
+    /// New segments of a live source are to be looked at: they are on their way anyhow.
+    fn inspect(&mut self, rendition: &Rendition, change: &Change) {
+        let live = change.reload_after.is_some();
+        let window = self.rails.get(rendition).and_then(|rail| rail.ingest.window()).filter(|_| live);
+        if let (Some(alignment), Some(window)) = (&mut self.alignment, window) {
+            let key = |name: String| key(self.ends.publication.stream(), rendition, &name);
+            let keys = |segment: &Segment| {
+                let init = segment.map.as_ref().map(|map| key(init_name(map.number)));
+                (init, key(segment_name(segment.sequence, segment.container)))
+            };
+            self.inspections.extend(alignment.inspections(rendition, window.segments(), keys));
+        }
     }
 
     /// Objects come and go. Of a live source the newest are fetched first: players begin with them.
@@ -123,8 +169,9 @@ impl<'a> Intake<'a> {
     }
 
     fn show(&self, rendition: &Rendition) {
+        let set = self.alignment.as_ref().and_then(|alignment| alignment.set_of(rendition));
         if let Some(window) = self.rails.get(rendition).and_then(|rail| rail.ingest.window())
-            && self.ends.publication.show(rendition, window, None)
+            && self.ends.publication.show(rendition, window, set)
         {
             self.ends.latch.release();
         }

@@ -7,7 +7,8 @@ use delivery::{
     feed::Health,
     object::{self, FetchError, Key, Store},
 };
-use hls::{Container, Resource, View, url::segment_name};
+use futures::FutureExt as _;
+use hls::{Container, Resource, SwitchingSet, View, url::segment_name};
 use service::{BackoffConfig, Readiness};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -87,6 +88,12 @@ impl Pulled {
 
     pub(crate) async fn list(&self, rendition: &str) -> String {
         String::from_utf8(self.publication.playlist(rendition, None).await.unwrap().body.to_vec()).unwrap()
+    }
+
+    /// The set that its newest list says that it is in.
+    pub(crate) fn switching_set(&self, rendition: &str) -> Option<SwitchingSet> {
+        let newest = self.publication.playlist(rendition, None).now_or_never();
+        newest.expect("nothing is waited for").ok()?.switching_set
     }
 
     /// The first list that has this segment.
