@@ -46,6 +46,14 @@ pub struct Segment {
     pub tags: Vec<String>,
 }
 
+impl Segment {
+    /// Whether neither its media nor its initialization section are encrypted.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        self.keys.is_empty() && self.map.as_ref().is_none_or(|map| map.keys.is_empty())
+    }
+}
+
 /// An initialization section (EXT-X-MAP).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {

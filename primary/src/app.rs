@@ -181,7 +181,7 @@ fn source(settings: &Settings) -> anyhow::Result<(Running, Origin)> {
         }
         Source::Pull(url) => {
             let upstream = Upstream::new(settings.config.pull.clone()).context("set up the HTTP client")?;
-            let catalogue = Arc::new(Catalogue::new(upstream));
+            let catalogue = Arc::new(Catalogue::new(upstream, settings.config.cache.max_object_bytes));
             (Running::Pull(url.clone(), Arc::clone(&catalogue)), Origin::Pull(catalogue))
         }
     })

@@ -9,6 +9,7 @@ mod catalogue;
 mod discovery;
 mod follower;
 mod intake;
+mod repack;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use url::Url;
 
 pub(crate) use self::catalogue::Catalogue;
 use self::{
+    catalogue::Handling,
     discovery::{Discovery, discover},
     follower::{Follower, Turn},
     intake::{Ends, Intake},

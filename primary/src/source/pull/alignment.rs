@@ -60,6 +60,11 @@ impl Alignment {
         Some(Self { judge: Judge::new(ladder), newest })
     }
 
+    /// Whether a rendition is a rung of the ladder.
+    pub(crate) fn has(&self, rendition: &Rendition) -> bool {
+        self.newest.contains_key(rendition)
+    }
+
     /// The set that a rendition is in.
     pub(crate) fn set_of(&self, rendition: &Rendition) -> Option<SwitchingSet> {
         self.judge.set_of(rendition)
@@ -97,11 +102,10 @@ impl Alignment {
 }
 
 fn subject(segment: &Segment, key: impl Fn(&Segment) -> (Option<Key>, Key)) -> Result<Subject, Unfit> {
-    let clear = segment.map.as_ref().is_none_or(|map| map.keys.is_empty()) && segment.keys.is_empty();
     if segment.gap {
         return Err(Unfit::Missing);
     }
-    if !clear {
+    if !segment.is_clear() {
         return Err(Unfit::Encrypted);
     }
     let (init, media) = key(segment);

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -12,7 +13,7 @@ use delivery::object::{Key, Store};
 use hls::{
     Date, MediaPlaylist, Rendition, Resource, Template,
     ingest::{Change, Ingest, Shared},
-    url::{init_name, segment_name},
+    url::{Kind, init_name, segment_name},
     window::Segment,
 };
 use policy::StreamName;
@@ -20,7 +21,7 @@ use service::Latch;
 
 use super::{
     super::Origin,
-    Catalogue,
+    Catalogue, Handling,
     alignment::{Alignment, Inspected, Inspection},
 };
 use crate::{metrics, publication::Publication, source::upstream::PullError};
@@ -147,7 +148,9 @@ impl<'a> Intake<'a> {
         let key = |name: &String| key(self.ends.publication.stream(), rendition, name);
         let live = change.reload_after.is_some();
         for object in &change.objects {
-            self.ends.catalogue.add(key(&object.name), object.source.clone());
+            let key = key(&object.name);
+            let handling = self.handling(rendition, &key, live);
+            self.ends.catalogue.add(key, object.source.clone(), handling);
         }
         for object in change.objects.iter().rev().filter(|_| live) {
             if let Err(error) = self.ends.store.prefetch(&key(&object.name)) {
@@ -165,6 +168,26 @@ impl<'a> Intake<'a> {
             if let Some(gone) = rail.left.pop_front() {
                 self.ends.catalogue.remove(&gone);
             }
+        }
+    }
+
+    /// What a new object needs so that it can stand for another rung's.
+    fn handling(&self, rendition: &Rendition, key: &Key, live: bool) -> Handling {
+        let rung = self.alignment.as_ref().is_some_and(|alignment| alignment.has(rendition));
+        let window = self.rails.get(rendition).and_then(|rail| rail.ingest.window());
+        let (true, Some(window)) = (live && rung, window) else { return Handling::AsTheyAre };
+        match key.resource().kind {
+            Kind::Init { .. } => Handling::Read(Arc::default()),
+            Kind::Segment { sequence, .. } => {
+                let segment = window.segments().find(|segment| segment.sequence == sequence);
+                let init =
+                    segment.filter(|segment| segment.is_clear()).and_then(|segment| segment.map.as_ref());
+                init.map_or(Handling::AsTheyAre, |map| {
+                    let name = init_name(map.number);
+                    Handling::ParameterSets(self::key(self.ends.publication.stream(), rendition, &name))
+                })
+            }
+            _ => Handling::AsTheyAre,
         }
     }
 

@@ -1,5 +1,7 @@
 //! A source's rungs are judged by their media: real ladders of three segments (`hls/tests/ladder/make`), served as a live stream.
 
+use hls::mp4::{Init, parameter_sets::insert};
+
 use super::{fake::FakeUpstream, pulled::Pulled};
 
 /// The segments of a rung of a ladder that ffmpeg made.
@@ -18,15 +20,22 @@ const LOW: [&[u8]; 3] = segments!("ts", "low", "ts");
 const HIGH: [&[u8]; 3] = segments!("ts", "high", "ts");
 const ODD: [&[u8]; 3] = segments!("ts", "odd", "ts");
 
+const FRAGMENTS: [[&[u8]; 3]; 2] = [segments!("mp4", "low", "m4s"), segments!("mp4", "high", "m4s")];
+const INITS: [&[u8]; 2] = [
+    include_bytes!("../../../../hls/tests/ladder/mp4/low-init.mp4"),
+    include_bytes!("../../../../hls/tests/ladder/mp4/high-init.mp4"),
+];
+
 const LADDER: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,RESOLUTION=48x32\nlow.m3u8\n\
     #EXT-X-STREAM-INF:BANDWIDTH=2000,RESOLUTION=96x64\nhigh.m3u8\n";
 
 /// A live list of these segments, numbered from `first`, each with `tags` before it.
 fn put_rung(fake: &FakeUpstream, rung: &str, first: usize, segments: &[&'static [u8]], tags: &str) {
+    let extension = if tags.contains("MAP") { "m4s" } else { "ts" };
     let mut list = format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
     for (number, media) in (first..).zip(segments) {
-        fake.put(&format!("{rung}-{number}.ts"), *media);
-        list.push_str(&format!("{tags}#EXTINF:1.0,\n{rung}-{number}.ts\n"));
+        fake.put(&format!("{rung}-{number}.{extension}"), *media);
+        list.push_str(&format!("{tags}#EXTINF:1.0,\n{rung}-{number}.{extension}\n"));
     }
     fake.put(&format!("{rung}.m3u8"), list);
 }
@@ -76,4 +85,26 @@ async fn other_groups_of_pictures_and_encrypted_media_make_no_set() {
         pulled.segment("64p", newest, hls::Container::Ts).await.unwrap();
         assert_eq!([pulled.switching_set("32p"), pulled.switching_set("64p")], [None; 2]);
     }
+}
+
+#[tokio::test]
+async fn parameter_sets_are_put_into_fragments_that_have_none_and_the_rungs_become_a_set() {
+    let fake = FakeUpstream::start().await;
+    fake.put("master.m3u8", LADDER);
+    fake.put("low-init.mp4", INITS[0]);
+    fake.put("high-init.mp4", INITS[1]);
+    put_rung(&fake, "low", 7, &FRAGMENTS[0], "#EXT-X-MAP:URI=\"low-init.mp4\"\n");
+    put_rung(&fake, "high", 7, &FRAGMENTS[1], "#EXT-X-MAP:URI=\"high-init.mp4\"\n");
+    let pulled = Pulled::from(fake.url("master.m3u8"));
+    pulled.ready().await;
+    pulled.until(|| pulled.switching_set("64p").is_some(), "both are in a set").await;
+    assert_eq!(pulled.switching_set("64p"), pulled.switching_set("32p"));
+
+    let newest = pulled.newest("64p").await;
+    let served = pulled.segment("64p", newest, hls::Container::Mp4).await.unwrap();
+    let init = Init::of(INITS[1]).unwrap();
+    assert_eq!(Some(served.to_vec()), insert(&init, FRAGMENTS[1][2]).unwrap());
+    assert_eq!((fake.asked("high-init.mp4"), fake.asked("high-9.m4s")), (1, 1));
+    let served = pulled.object("64p", &format!("init-{}.mp4", newest - 2)).await.unwrap();
+    assert_eq!(served, INITS[1], "the initialization section stays as it is");
 }

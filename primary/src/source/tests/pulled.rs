@@ -40,8 +40,9 @@ impl Pulled {
         service::program::install_tls();
         let retry = BackoffConfig { first: Duration::from_millis(20), longest: Duration::from_millis(100) };
         let upstream = Upstream::new(PullConfig { retry, ..PullConfig::default() }).unwrap();
-        let catalogue = Arc::new(Catalogue::new(upstream));
-        let store = Store::new(Origin::Pull(Arc::clone(&catalogue)), object::Config::default());
+        let cache = object::Config::default();
+        let catalogue = Arc::new(Catalogue::new(upstream, cache.max_object_bytes));
+        let store = Store::new(Origin::Pull(Arc::clone(&catalogue)), cache);
         let publication = Arc::new(Publication::new("live".parse().unwrap()));
         let (readiness, stop) = (Readiness::default(), CancellationToken::new());
         let latch = readiness.latch("source", "no window yet");
