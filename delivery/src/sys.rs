@@ -30,7 +30,7 @@ pub(crate) fn unacknowledged(_: &TcpStream) -> Option<u64> {
     None
 }
 
-/// Whether connections can be paced at all.
+/// Whether connections can be paced at all. TCP does it by itself since Linux 4.13; before that it took the queueing discipline fq.
 pub(crate) const CAN_PACE: bool = cfg!(target_os = "linux");
 
 /// The rate by which the kernel knows that there is no limit.
