@@ -28,7 +28,7 @@ pub use self::config::{Config, InvalidConfig};
 use self::meter::Meter;
 pub(crate) use self::{
     ladder::Ladder,
-    rail::{Given, StandIn},
+    rail::{Given, Rail, StandIn, capped},
 };
 use crate::{
     census::{Count, Tally},
@@ -110,6 +110,11 @@ impl Adaptation {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What policy is told of it.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// How it stands.

@@ -11,6 +11,7 @@
 
 mod config;
 mod line;
+mod personal;
 mod rate;
 mod record;
 mod sent;
@@ -29,8 +30,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use hls::cap::Swaps;
 use papaya::HashMap;
-use policy::{Class, Region, ServerId, SessionId, StreamName, Time, routing::Kind, session::Session};
+use policy::{
+    Class, Region, ServerId, SessionId, StreamName, Time, adaptation::Settings, routing::Kind,
+    session::Session,
+};
 use tokio::sync::Notify;
 
 pub use self::{
@@ -95,8 +100,6 @@ pub struct Asked<'a> {
     pub rendition: &'a str,
     /// Its place in the ladder, counted from the lowest; none for sound and subtitles.
     pub rung: Option<usize>,
-    /// The rendition whose segments its playlist names last, where that is another.
-    pub sent: Option<&'a str>,
     /// The playlist's target duration.
     pub target_duration: Duration,
     /// Whether the playlist has an end.
@@ -264,6 +267,40 @@ impl Census {
         reloads.total.fetch_add(1, Relaxed);
     }
 
+    /// Notes that the playlist on this connection names segments of another rendition than was asked for.
+    pub fn names(&self, stream: &str, rendition: &str, line: &Line) {
+        if let Some(record) = line.carried() {
+            self.reloads(line, &record, stream, rendition);
+        }
+    }
+
+    /// The highest rung that a session's own line carries, as it was decided last; none if it is not here.
+    #[must_use]
+    pub fn own_rung(&self, session: &SessionId) -> Option<usize> {
+        self.records.pin().get(session).map(|record| record.personal().rung())
+    }
+
+    /// Does something with what was listed to a session alone of a rendition; none if it is not here.
+    pub fn with_list<T>(
+        &self,
+        session: &SessionId,
+        rendition: &str,
+        act: impl FnOnce(&mut Swaps) -> T,
+    ) -> Option<T> {
+        let records = self.records.pin();
+        records.get(session).map(|record| record.personal().with_list(rendition, act))
+    }
+
+    /// Decides for each session of a stream up to which rung its own line carries, of a ladder of these rates, lowest first.
+    pub fn decide_for_each(&self, stream: &StreamName, rates: &[u64], settings: &Settings, now: Time) {
+        for line in self.lines.pin().values() {
+            line.measure();
+        }
+        for record in self.records.pin().values().filter(|record| record.session.stream == *stream) {
+            record.decide(rates, settings, now);
+        }
+    }
+
     /// Notes that media of this rendition are asked for on this connection.
     pub fn media_asked(&self, stream: &str, rendition: &str, line: &Line) {
         if !line.has_carried() {
@@ -339,12 +376,14 @@ impl Census {
 
     fn carried(&self, line: &Line, record: &Arc<Record>, asked: Asked<'_>) {
         line.carries(record);
+        self.reloads(line, record, asked.stream.as_str(), asked.rendition);
+    }
+
+    fn reloads(&self, line: &Line, record: &Arc<Record>, stream: &str, rendition: &str) {
+        let reloader = reloader(line, stream, rendition);
         let reloaders = self.reloaders.pin();
-        for rendition in std::iter::once(asked.rendition).chain(asked.sent) {
-            let reloader = reloader(line, asked.stream.as_str(), rendition);
-            if !reloaders.get(&reloader).is_some_and(|known| Arc::ptr_eq(known, record)) {
-                reloaders.insert(reloader, Arc::clone(record));
-            }
+        if !reloaders.get(&reloader).is_some_and(|known| Arc::ptr_eq(known, record)) {
+            reloaders.insert(reloader, Arc::clone(record));
         }
     }
 

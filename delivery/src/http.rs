@@ -222,7 +222,7 @@ impl<F: Feed> Site<F> {
             }
             Kind::Segment { .. } | Kind::Init { .. } => self.media(request, resource, caller).await?,
         };
-        self.experiences.hear(request, answer.status(), caller);
+        self.experiences.hear(request, answer.status(), caller, self.clock.now());
         Ok(answer)
     }
 

@@ -110,7 +110,6 @@ struct KernelTcpInfo {
 /// What the kernel has seen of a connection. `None` where it cannot tell all of it: `tcpi_bytes_retrans` came with Linux 4.19.
 #[cfg(target_os = "linux")]
 #[must_use]
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing measures the way to a peer yet"))]
 pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
     use std::os::fd::AsRawFd as _;
 

@@ -1,8 +1,11 @@
 //! One stream's rungs at this server: which there are, what is given out of each, and up to which is sent now.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -19,6 +22,7 @@ pub(crate) struct Ladder {
     rails: HashMap<Rendition, Arc<Rail>>,
     /// The highest rung that is sent, counted from the lowest.
     cap: AtomicUsize,
+    target_ms: AtomicU64,
 }
 
 /// The rungs as the multivariant playlist has them, the lowest first.
@@ -53,6 +57,7 @@ impl Ladder {
             rungs: ArcSwap::from_pointee(Rungs::of(template)),
             rails: HashMap::new(),
             cap: AtomicUsize::new(usize::MAX),
+            target_ms: AtomicU64::new(0),
         };
         ladder.lay_rails();
         ladder
@@ -110,9 +115,28 @@ impl Ladder {
     }
 
     /// The rung's name; of a place above the ladder, that of the highest.
-    pub(super) fn name(&self, place: usize) -> Option<Rendition> {
+    pub(crate) fn name(&self, place: usize) -> Option<Rendition> {
         let rungs = self.rungs.load();
         rungs.names.get(place.min(rungs.names.len().checked_sub(1)?)).cloned()
+    }
+
+    /// Bits per second of each rung, the lowest first.
+    pub(crate) fn rates(&self) -> Vec<u64> {
+        self.rungs.load().rates.clone()
+    }
+
+    /// The multivariant playlist that they are of.
+    pub(crate) fn template(&self) -> Arc<Template> {
+        Arc::clone(&self.rungs.load().template)
+    }
+
+    /// How long a segment is at most, once that is known.
+    pub(crate) fn target_duration(&self) -> Duration {
+        Duration::from_millis(self.target_ms.load(Relaxed))
+    }
+
+    pub(crate) fn set_target_duration(&self, target: Duration) {
+        self.target_ms.store(u64::try_from(target.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Bits per second of a rung; of a place above the ladder, of the highest.

@@ -112,7 +112,7 @@ impl Made {
 }
 
 /// `own` as `swaps` has it, after its newest segments were decided on. One that cannot be read is given out as it is.
-pub(super) fn capped(swaps: &mut Swaps, own: Playlist, other: Option<&StandIn>) -> Given {
+pub(crate) fn capped(swaps: &mut Swaps, own: Playlist, other: Option<&StandIn>) -> Given {
     let text = |document: &Document| std::str::from_utf8(document).map(str::to_owned).unwrap_or_default();
     let own_text = text(&own.body);
     let Some(list) = List::read(&own_text) else { return Given { playlist: own, sent: None } };

@@ -14,13 +14,14 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
+use hls::cmcd::Report;
 use policy::{Region, Time};
 use tokio::net::TcpStream;
 
@@ -41,6 +42,8 @@ pub struct Line {
     delivered: AtomicU64,
     /// Since when it has had something left to send at every sweep, in milliseconds; 0 while it has not.
     busy_since: AtomicU64,
+    /// What the kernel had seen of it when it was measured last: bytes acknowledged, and for how long there was something to send.
+    measured: Mutex<(u64, Duration)>,
     /// Answers that wait for our upstream.
     waiting: AtomicU32,
     /// A relay's, which has shown a pass.
@@ -76,6 +79,7 @@ impl Line {
             written: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             busy_since: AtomicU64::new(0),
+            measured: Mutex::default(),
             waiting: AtomicU32::new(0),
             relay: AtomicBool::new(false),
             sent: Sent::default(),
@@ -125,6 +129,22 @@ impl Line {
         }
     }
 
+    /// The session whose playlist it carried last.
+    pub(super) fn carried(&self) -> Option<Arc<Record>> {
+        self.carried.load_full()
+    }
+
+    /// Adds what it has carried since it was measured last to what its session's line carries.
+    pub(super) fn measure(&self) {
+        let Some(record) = self.session() else { return };
+        let Some(info) = self.socket.upgrade().and_then(|socket| crate::sys::tcp_info(&socket)) else {
+            return;
+        };
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let (bytes, busy) = std::mem::replace(&mut *measured, (info.bytes_acked, info.busy));
+        record.personal().carried(info.bytes_acked.saturating_sub(bytes), info.busy.saturating_sub(busy));
+    }
+
     /// Whether it has carried a playlist of a session.
     pub(super) fn has_carried(&self) -> bool {
         self.carried.load().is_some()
@@ -135,10 +155,11 @@ impl Line {
         self.joined.store(record);
     }
 
-    /// Notes that a player says on this connection how it plays: the region of its session and whether it is the first that this
+    /// Notes what a player says on this connection of how it plays: the region of its session and whether it is the first that this
     /// says; none if it belongs to no session.
-    pub fn tells(&self) -> Option<(Region, bool)> {
+    pub fn tells(&self, report: Report, now: Time) -> Option<(Region, bool)> {
         let record = self.session()?;
+        record.says(report, now);
         Some((record.session.region.clone(), record.begins_to_tell()))
     }
 
@@ -169,7 +190,7 @@ impl Line {
         Some(Look {
             keeps_alive: advances || self.waiting.load(Relaxed) > 0,
             sends: advances || left > 0,
-            behind: !target.is_zero() && busy > target * BEHIND_TARGETS,
+            behind: !target.is_zero() && (busy > target * BEHIND_TARGETS || record.says_it_runs_out(now)),
             record,
         })
     }

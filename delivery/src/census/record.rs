@@ -4,13 +4,17 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use policy::{Time, session::Session};
+use hls::cmcd::Report;
+use policy::{Time, adaptation::Settings, session::Session};
 
-use super::sent::Sent;
+use super::{personal::Personal, sent::Sent};
 
 /// One reload of a media playlist.
 #[derive(Debug, Clone, Copy)]
@@ -60,12 +64,27 @@ pub(super) struct Record {
     told: AtomicBool,
     /// The rung that it asked for last; [`NO_RUNG`] before it asked for one.
     rung: AtomicU32,
+    /// The highest rung that its own line carries, where that was ever decided.
+    own_rung: AtomicU32,
+    /// What its player said last of its buffer, in milliseconds; [`NOTHING_SAID`] before it did.
+    said_buffer_ms: AtomicU64,
+    /// What its player said last of its throughput, in bits per second; [`NOTHING_SAID`] before it did.
+    said_throughput: AtomicU64,
+    /// When it said so.
+    said_at: AtomicU64,
+    personal: OnceLock<Box<Personal>>,
     /// Media that its connections have been sent.
     pub(super) sent: Sent,
 }
 
 /// A session that has asked for no rung of the ladder.
 const NO_RUNG: u32 = u32::MAX;
+
+/// A player that has not said how it plays.
+const NOTHING_SAID: u64 = u64::MAX;
+
+/// What a player says holds for so many target durations: it says it with every request.
+const SAID_TARGETS: u32 = 2;
 
 impl Record {
     /// A session at its first reload here.
@@ -84,6 +103,11 @@ impl Record {
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
             rung: AtomicU32::new(rung(reload)),
+            own_rung: AtomicU32::new(NO_RUNG),
+            said_buffer_ms: AtomicU64::new(NOTHING_SAID),
+            said_throughput: AtomicU64::new(NOTHING_SAID),
+            said_at: AtomicU64::new(0),
+            personal: OnceLock::new(),
             sent: Sent::default(),
         }
     }
@@ -105,10 +129,49 @@ impl Record {
         self.seen(now);
     }
 
-    /// The rung that it asked for last.
+    /// The rung that it asked for last, or the highest that its own line carries where that is lower.
     pub(super) fn rung(&self) -> Option<usize> {
-        let rung = self.rung.load(Relaxed);
-        usize::try_from(rung).ok().filter(|_| rung != NO_RUNG)
+        let asked = self.rung.load(Relaxed);
+        let rung = asked.min(self.own_rung.load(Relaxed));
+        usize::try_from(rung).ok().filter(|_| asked != NO_RUNG)
+    }
+
+    /// What it alone is sent, made when it first matters.
+    pub(super) fn personal(&self) -> &Personal {
+        self.personal.get_or_init(Box::default)
+    }
+
+    /// Decides up to which rung its own line carries.
+    pub(super) fn decide(&self, rates: &[u64], settings: &Settings, now: Time) {
+        let rung = self.personal().decide(self.said_throughput(now), rates, settings, now);
+        self.own_rung.store(u32::try_from(rung).unwrap_or(NO_RUNG), Relaxed);
+    }
+
+    /// Notes what its player says of how it plays.
+    pub(super) fn says(&self, report: Report, now: Time) {
+        if let Some(buffer_ms) = report.buffer_ms {
+            self.said_buffer_ms.store(buffer_ms, Relaxed);
+        }
+        if let Some(kbps) = report.throughput_kbps {
+            self.said_throughput.store(kbps.saturating_mul(1000), Relaxed);
+        }
+        self.said_at.store(now.as_millis(), Relaxed);
+    }
+
+    /// Whether its player says that it has less than half a segment left to play, and does not only begin.
+    pub(super) fn says_it_runs_out(&self, now: Time) -> bool {
+        let (target, buffer_ms) = (self.target_duration(), self.said_buffer_ms.load(Relaxed));
+        let begins = now.since(self.first) < target * (SAID_TARGETS + 1);
+        !begins && self.said_lately(now) && Duration::from_millis(buffer_ms) < target / 2
+    }
+
+    fn said_throughput(&self, now: Time) -> Option<u64> {
+        let said = self.said_throughput.load(Relaxed);
+        Some(said).filter(|said| *said != NOTHING_SAID && self.said_lately(now))
+    }
+
+    fn said_lately(&self, now: Time) -> bool {
+        now.since(Time::from_millis(self.said_at.load(Relaxed))) <= self.target_duration() * SAID_TARGETS
     }
 
     /// The stream's target duration.

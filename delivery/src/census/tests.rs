@@ -54,7 +54,7 @@ fn asks(census: &Census, session: &Session, rendition: &str, ms: u64) -> Result<
 
 fn asks_on(census: &Census, session: &Session, rendition: &str, line: &Line, ms: u64) -> Result<(), Full> {
     let (stream, target_duration) = (&session.stream, TARGET);
-    let asked = Asked { stream, rendition, rung: None, sent: None, target_duration, ended: false };
+    let asked = Asked { stream, rendition, rung: None, target_duration, ended: false };
     census.reloaded(session, asked, line, at(ms))
 }
 
@@ -101,7 +101,6 @@ fn a_session_ends_after_the_longer_of_five_seconds_and_two_and_a_half_target_dur
         stream: &viewer.stream,
         rendition: "v0",
         rung: None,
-        sent: None,
         target_duration: Duration::from_secs(6),
         ended: false,
     };
@@ -113,14 +112,8 @@ fn a_session_ends_after_the_longer_of_five_seconds_and_two_and_a_half_target_dur
 #[test]
 fn a_session_of_a_stream_that_has_an_end_is_kept_for_a_minute() {
     let (census, viewer) = (census(), session("a", Class::Steers));
-    let asked = Asked {
-        stream: &viewer.stream,
-        rendition: "v0",
-        rung: None,
-        sent: None,
-        target_duration: TARGET,
-        ended: true,
-    };
+    let asked =
+        Asked { stream: &viewer.stream, rendition: "v0", rung: None, target_duration: TARGET, ended: true };
     census.reloaded(&viewer, asked, &no_line(), at(0)).unwrap();
     assert_eq!((viewers(&census, 60_000), viewers(&census, 60_001)), (1, 0));
 }
@@ -245,14 +238,7 @@ fn who_is_answered_by_a_307_counts_no_longer_here_and_at_once_at_the_relay() {
 fn reloads_without_a_token_are_counted_by_their_rate_in_the_servers_region() {
     let census = census();
     let stream: StreamName = "live".parse().unwrap();
-    let asked = Asked {
-        stream: &stream,
-        rendition: "v0",
-        rung: None,
-        sent: None,
-        target_duration: TARGET,
-        ended: false,
-    };
+    let asked = Asked { stream: &stream, rendition: "v0", rung: None, target_duration: TARGET, ended: false };
     for ms in (0..20_000).step_by(100) {
         // 20 viewers, each every 2 s.
         census.reloaded_unknown(asked);
@@ -414,7 +400,7 @@ fn sessions_are_counted_by_the_rung_that_they_asked_for_last() {
     let asks = |id: &str, rung: Option<usize>, ms: u64| {
         let viewer = session(id, Class::Steers);
         let (stream, target_duration) = (&viewer.stream, TARGET);
-        let asked = Asked { stream, rendition: "v0", rung, sent: None, target_duration, ended: false };
+        let asked = Asked { stream, rendition: "v0", rung, target_duration, ended: false };
         census.reloaded(&viewer, asked, &no_line(), at(ms)).unwrap();
     };
     for ms in [0, 500] {
@@ -439,4 +425,24 @@ fn a_census_with_less_room_refuses_newcomers_and_keeps_who_is_here() {
     census.set_room(5_000);
     assert_eq!(census.room(), 1_000, "never more than the capacity");
     asks(&census, &newcomer, "v0", 600).unwrap();
+}
+
+#[tokio::test]
+async fn a_player_that_says_it_runs_out_falls_behind_once_it_has_begun() {
+    let (census, viewer) = (census(), session("a", Class::Steers));
+    let (socket, mut peer) = sockets().await;
+    let connected = Connected::new(&census, &socket, LOOPBACK);
+    let line = connected.line();
+    let short = hls::cmcd::Report { buffer_ms: Some(900), ..Default::default() };
+    let behind = |ms: u64| {
+        asks_on(&census, &viewer, "v0", line, ms).unwrap();
+        line.tells(short, at(ms));
+        line.wrote(socket.try_write(b"media").unwrap());
+        census.sweep(at(ms));
+        (census.count().served, census.count().behind)
+    };
+    assert_eq!(behind(0), (1, 0), "everybody begins with nothing");
+    assert_eq!(behind(6_000), (1, 1));
+    let mut read = [0; 10];
+    peer.read_exact(&mut read).await.unwrap();
 }

@@ -4,52 +4,77 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use policy::{StreamName, adaptation::Mode};
+use hls::cap::Swaps;
+use policy::{StreamName, adaptation::Mode, session::Session};
 
 use super::Site;
 use crate::{
-    adaptation::{Given, Ladder, StandIn},
+    adaptation::{Given, Ladder, Rail, StandIn, capped},
     census::Count,
     feed::{Feed, Playlist},
 };
 
-/// A playlist to give out, and which rung was asked for.
+/// A rung that is asked for.
+pub(super) struct Asked<'a> {
+    rendition: &'a str,
+    ladder: Arc<Ladder>,
+    /// Its place in the ladder, counted from the lowest.
+    pub(super) place: usize,
+    rail: Arc<Rail>,
+}
+
+/// A playlist to give out.
 pub(super) struct Capped {
     pub(super) given: Given,
-    /// Its place in the ladder; none for sound and subtitles.
-    pub(super) rung: Option<usize>,
     /// Bits per second of the highest rung that is sent, and whether that is the lowest: said to players.
     pub(super) highest: Option<(u64, bool)>,
 }
 
 impl<F: Feed> Site<F> {
-    /// `found`, the playlist of a rendition, as viewers get it now.
-    pub(super) async fn capped(&self, stream: &StreamName, rendition: &str, found: Playlist) -> Capped {
+    /// The rung that a rendition is; none for sound and subtitles.
+    pub(super) async fn rung_of<'a>(&self, stream: &StreamName, rendition: &'a str) -> Option<Asked<'a>> {
         let ladder = match self.adaptation.ladder(stream.as_str()) {
-            Some(ladder) => Some(ladder),
+            Some(ladder) => ladder,
             // From the first list given out on it is remembered what was listed.
-            None => match self.feed.multivariant(stream.as_str()).await {
-                Ok(template) => Some(self.adaptation.ladder_of(stream, &template)),
-                Err(_) => None,
-            },
+            None => self.adaptation.ladder_of(stream, &self.feed.multivariant(stream.as_str()).await.ok()?),
         };
-        let known = ladder.and_then(|ladder| Some((ladder.rung(rendition)?, ladder)));
-        let Some(((rung, rail), ladder)) = known else {
-            return Capped { given: Given { playlist: found, sent: None }, rung: None, highest: None };
+        let (place, rail) = ladder.rung(rendition)?;
+        Some(Asked { rendition, ladder, place, rail })
+    }
+
+    /// `found`, the playlist of a rung, as viewers get it now, or as this session alone does.
+    pub(super) async fn capped(
+        &self,
+        stream: &StreamName,
+        rung: &Asked<'_>,
+        found: Playlist,
+        session: Option<&Session>,
+    ) -> Capped {
+        let (mode, cap) = (self.mode(stream), rung.ladder.cap());
+        let each = session.filter(|_| mode == Mode::Server { per_session: true });
+        let own = each.and_then(|session| Some((&session.id, self.census.own_rung(&session.id)?)));
+        let highest_sent = own.map_or(cap, |(_, own)| own.min(cap));
+        let stand_in = if rung.place > highest_sent {
+            self.stand_in(stream, &rung.ladder, highest_sent, &found).await
+        } else {
+            None
         };
-        let cap = ladder.cap();
-        let stand_in = if rung > cap { self.stand_in(stream, &ladder, cap, &found).await } else { None };
-        let yields = found.switching_set.is_some() && (rung <= cap || stand_in.is_some());
-        if rail.note_yields(yields) && rung > cap {
+        let lowered = rung.place > highest_sent;
+        let yields = found.switching_set.is_some() && (!lowered || stand_in.is_some());
+        if rung.rail.note_yields(yields) && lowered {
             tracing::warn!(
                 %stream,
-                rendition,
-                "its segments cannot be replaced by those of a lower rung, as the encodings are not aligned: who plays it goes on, newcomers are not told of it while the uplink is tight"
+                rendition = rung.rendition,
+                "the segments of a rung cannot be replaced by those of a lower one, as the encodings are not aligned: who plays it goes on, newcomers are not told of it while the uplink is tight"
             );
         }
-        self.feed.spare(stream.as_str(), rendition, stand_in.is_some());
-        let highest = (self.mode(stream) != Mode::Client).then(|| ladder.highest_sent());
-        Capped { given: rail.give(found, stand_in), rung: Some(rung), highest }
+        self.feed.spare(stream.as_str(), rung.rendition, rung.place > cap && stand_in.is_some());
+        let highest = (mode != Mode::Client).then(|| rung.ladder.highest_sent());
+        let alone = own.and_then(|(id, _)| {
+            let make = |swaps: &mut Swaps| capped(swaps, found.clone(), stand_in.as_ref());
+            self.census.with_list(id, rung.rendition, make)
+        });
+        Capped { given: alone.unwrap_or_else(|| rung.rail.give(found, stand_in)), highest }
     }
 
     /// The playlist of the highest rung up to `cap` whose segments may stand for those of `found`.
@@ -83,7 +108,7 @@ impl<F: Feed> Site<F> {
         let mut modes: BTreeMap<StreamName, Mode> = BTreeMap::new();
         for stream in self.feed.streams() {
             if let Some(template) = &stream.template {
-                self.adaptation.ladder_of(&stream.name, template);
+                self.adaptation.ladder_of(&stream.name, template).set_target_duration(stream.target_duration);
                 modes.insert(stream.name.clone(), self.mode(&stream.name));
             }
         }
@@ -92,6 +117,12 @@ impl<F: Feed> Site<F> {
         self.census.set_room(room);
         for (stream, mode) in &modes {
             self.look_at_unsure(stream, *mode).await;
+            if let (Mode::Server { per_session: true }, Some(ladder)) =
+                (mode, self.adaptation.ladder(stream.as_str()))
+            {
+                let (rates, settings) = (ladder.rates(), self.adaptation.settings());
+                self.census.decide_for_each(stream, &rates, settings, self.clock.now());
+            }
         }
     }
 
@@ -99,8 +130,9 @@ impl<F: Feed> Site<F> {
     async fn look_at_unsure(&self, stream: &StreamName, mode: Mode) {
         let Some(ladder) = self.adaptation.ladder(stream.as_str()) else { return };
         for rendition in ladder.unsure(mode) {
-            if let Ok(found) = self.feed.media_playlist(stream.as_str(), rendition.as_str(), None).await {
-                self.capped(stream, rendition.as_str(), found).await;
+            let found = self.feed.media_playlist(stream.as_str(), rendition.as_str(), None).await;
+            if let (Ok(found), Some(rung)) = (found, self.rung_of(stream, rendition.as_str()).await) {
+                self.capped(stream, &rung, found, None).await;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! How it plays where the viewers are, as their players say by CMCD (CTA-5004) when they ask for playlists and media.
 //!
-//! Read once a request is answered, and never acted on: anybody can say anything. A request belongs to the session whose
+//! Read once a request is answered. Anybody can say anything, so no one player's word is acted on: that it runs out of media counts as
+//! falling behind, which says something where most do, and what it measured only for itself. A request belongs to the session whose
 //! playlist its connection carried last, which for a playlist is the one just asked for; where that is nobody's, it counts
 //! for this server's own region. Who has no CMCD costs a look at the query and at four headers.
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use hls::cmcd::{self, Report};
 use http::{HeaderMap, Method, Request, StatusCode};
 use papaya::HashMap;
-use policy::Region;
+use policy::{Region, Time};
 
 use super::Caller;
 use crate::metrics::Experience;
@@ -34,13 +35,13 @@ impl Experiences {
     }
 
     /// Notes what a request says that was answered with `status`. What a 307 sends on is told where it is sent.
-    pub(super) fn hear<B>(&self, request: &Request<B>, status: StatusCode, caller: &Caller) {
+    pub(super) fn hear<B>(&self, request: &Request<B>, status: StatusCode, caller: &Caller, now: Time) {
         let sent_on = status == StatusCode::TEMPORARY_REDIRECT;
         if sent_on || caller.is_relay() || request.method() == Method::HEAD {
             return;
         }
         let Some(report) = report(request) else { return };
-        match caller.line().tells() {
+        match caller.line().tells(report, now) {
             Some((region, first)) => self.of(&region).told(report, first),
             None => self.own.told(report, false),
         }

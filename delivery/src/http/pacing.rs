@@ -85,15 +85,14 @@ impl<F: Feed> Site<F> {
 
     /// An object, as far as it is known here.
     fn paced_object(&self, resource: &Resource<'_>, len: Option<u64>) -> Object {
-        let streams = self.feed.streams();
-        let stream = streams.iter().find(|stream| stream.name.as_str() == resource.stream);
-        let template = stream.and_then(|stream| stream.template.as_ref());
+        let ladder = self.adaptation.ladder(resource.stream);
+        let template = ladder.as_ref().map(|ladder| ladder.template());
         let rung = template.and_then(|template| template.bandwidth(resource.rendition().unwrap_or_default()));
         Object {
             bandwidth: rung.map(|rung| rung.own),
             next_bandwidth: rung.and_then(|rung| rung.next),
             bytes: len,
-            target_duration: stream.map(|stream| stream.target_duration).unwrap_or_default(),
+            target_duration: ladder.map(|ladder| ladder.target_duration()).unwrap_or_default(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `/{stream}/{rendition}/live.m3u8`: the one thing that a viewer asks again and again, and by which he is counted.
 //!
-//! In this order: is there such a playlist; does the book send this viewer to a relay; what is sent of it at most; is there room
-//! for him; note that he asked. A relay's question is none of that, and may wait for a segment to come (blocking playlist reload).
+//! In this order: is there such a playlist; does the book send this viewer to a relay; is there room for him; note that he
+//! asked; what is sent of it at most. A relay's question is none of that, and may wait for a segment to come (blocking playlist reload).
 
-use hls::{Rendition, cmsd, url::parameter};
+use hls::{cmsd, url::parameter};
 use http::{HeaderMap, Request};
 use policy::{
     Class, StreamName,
@@ -14,12 +14,10 @@ use policy::{
 use super::{
     Caller, Site,
     answer::{Answer, Refusal, playlist, redirect},
-    cap::Capped,
     negotiation,
     viewer::Asker,
 };
 use crate::{
-    adaptation::Given,
     census::Asked,
     feed::{Error, Feed, Playlist},
     upstream::SWITCHING_SET_HEADER,
@@ -70,16 +68,29 @@ impl<F: Feed> Site<F> {
                 return Ok(self.send_to(&relay, request));
             }
         }
-        let name: StreamName = stream.parse().map_err(|_| Error::Gone(stream.to_owned()))?;
-        let capped = self.capped(&name, rendition, found).await;
-        let asked = asked(&name, rendition, &capped);
-        match session {
+        let parsed: StreamName;
+        let name = if let Some(session) = &session {
+            &session.stream
+        } else {
+            parsed = stream.parse().map_err(|_| Error::Gone(stream.to_owned()))?;
+            &parsed
+        };
+        let rung = self.rung_of(name, rendition).await;
+        let (target_duration, ended) = (found.target_duration, found.ended);
+        let place = rung.as_ref().map(|rung| rung.place);
+        let asked = Asked { stream: name, rendition, rung: place, target_duration, ended };
+        match &session {
             Some(session) => {
-                let noted = self.census.reloaded(&session, asked, caller.line(), self.clock.now());
+                let noted = self.census.reloaded(session, asked, caller.line(), self.clock.now());
                 noted.map_err(|full| self.full(full))?;
             }
             None if counts => self.census.reloaded_unknown(asked),
             None => {}
+        }
+        let Some(rung) = rung else { return Ok(self.form(&found, request.headers())) };
+        let capped = self.capped(name, &rung, found, session.as_ref()).await;
+        if let Some(sent) = &capped.given.sent {
+            self.census.names(stream, sent.as_str(), caller.line());
         }
         let mut answer = self.form(&capped.given.playlist, request.headers());
         if let Some((max_bitrate, duress)) = capped.highest {
@@ -104,17 +115,5 @@ impl<F: Feed> Site<F> {
         let path = request.uri().path_and_query().map_or("", |path| path.as_str());
         let location = http::HeaderValue::try_from(format!("{}{path}", relay.base_url));
         redirect(location.expect("a base URL and the path of a request are visible ASCII"))
-    }
-}
-
-fn asked<'a>(stream: &'a StreamName, rendition: &'a str, capped: &'a Capped) -> Asked<'a> {
-    let Capped { given: Given { playlist, sent }, rung, .. } = capped;
-    Asked {
-        stream,
-        rendition,
-        rung: *rung,
-        sent: sent.as_ref().map(Rendition::as_str),
-        target_duration: playlist.target_duration,
-        ended: playlist.ended,
     }
 }

@@ -1,7 +1,8 @@
 //! Which rung one session is sent at most, by what its own line has carried: for streams whose server picks for each session.
 //!
 //! ```text
-//! signal      bits acknowledged over the time in which there was something to send: what the line carries, whatever is watched
+//! signal      bits acknowledged over the time in which there was something to send: what the line carries, whatever is watched;
+//!             else what the player says it measured
 //! estimate    the newest weigh most, a drop more than a rise
 //! down        at once, to the highest rung that the estimate carries with a margin
 //! up          one rung, after a hold in which the estimate has carried it with a larger margin
@@ -36,9 +37,14 @@ pub const LEAST_BYTES: u64 = 16 << 10;
 pub struct Measurement {
     /// Bytes acknowledged.
     pub bytes: u64,
-    /// The time in which there was something to send.
+    /// The time in which there was something to send, in ticks of the kernel.
     pub busy: Duration,
+    /// Bits per second that the player says it measured (CTA-5004 `mtp`): taken where nothing was measured here.
+    pub said: Option<u64>,
 }
+
+/// What is acknowledged within one tick of the kernel's clock seems to have taken no time at all: it took up to that (CONFIG_HZ of 100).
+const TICK: Duration = Duration::from_millis(10);
 
 /// The cap of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -87,10 +93,13 @@ impl SessionCap {
     }
 
     fn estimate(&mut self, measured: Measurement) {
-        if measured.bytes < LEAST_BYTES || measured.busy.is_zero() {
+        let newest = if measured.bytes >= LEAST_BYTES {
+            measured.bytes as f64 * 8.0 / measured.busy.max(TICK).as_secs_f64()
+        } else if let (0, Some(said)) = (measured.bytes, measured.said) {
+            said as f64
+        } else {
             return;
-        }
-        let newest = measured.bytes as f64 * 8.0 / measured.busy.as_secs_f64();
+        };
         let before = self.bits_per_second.unwrap_or(newest);
         let weight = if newest < before { DROP_WEIGHT } else { RISE_WEIGHT };
         self.bits_per_second = Some(before + (newest - before) * weight);
@@ -106,7 +115,8 @@ mod tests {
     /// A line of so many bits per second, measured once a second.
     fn plays(cap: &mut SessionCap, bits_per_second: u64, seconds: std::ops::Range<u64>) -> usize {
         for second in seconds {
-            let measured = Measurement { bytes: bits_per_second / 8, busy: Duration::from_secs(1) };
+            let measured =
+                Measurement { bytes: bits_per_second / 8, busy: Duration::from_secs(1), said: None };
             cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(second * 1000));
         }
         cap.rung()
@@ -131,10 +141,26 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_is_measured_the_players_word_counts_and_a_line_too_fast_to_measure_is_fast() {
+        let settings = Settings::default();
+        let mut cap = SessionCap::default();
+        let said = Measurement { bytes: 0, busy: Duration::ZERO, said: Some(1_500_000) };
+        for second in 0..20 {
+            cap.observe(said, &RATES, &settings, Time::from_millis(second * 1000));
+        }
+        assert_eq!(cap.rung(), 1);
+        let at_once = Measurement { bytes: 75_000, busy: Duration::ZERO, said: Some(1) };
+        for second in 20..40 {
+            cap.observe(at_once, &RATES, &settings, Time::from_millis(second * 1000));
+        }
+        assert_eq!(cap.rung(), 2);
+    }
+
+    #[test]
     fn what_is_too_little_to_measure_says_nothing() {
         let mut cap = SessionCap::default();
         plays(&mut cap, 10_000_000, 0..20);
-        let tail = Measurement { bytes: LEAST_BYTES - 1, busy: Duration::from_secs(5) };
+        let tail = Measurement { bytes: LEAST_BYTES - 1, busy: Duration::from_secs(5), said: None };
         cap.observe(tail, &RATES, &Settings::default(), Time::from_millis(21_000));
         assert_eq!((cap.rung(), cap.bits_per_second()), (2, Some(10_000_000)));
         let ladder_of_one = &RATES[..1];

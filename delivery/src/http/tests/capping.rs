@@ -1,12 +1,12 @@
 //! What viewers are given when the uplink gets tight: of those who play, of newcomers, and of relays.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use http::Request;
 use policy::{Class, adaptation::Mode};
 
 use super::stage::*;
-use crate::upstream::PASS_HEADER;
+use crate::{adaptation, upstream::PASS_HEADER};
 
 /// The playlist of a rung for a session.
 fn list(play: &Play, rung: &str, id: &str) -> String {
@@ -145,4 +145,51 @@ async fn players_are_told_up_to_which_bitrate_to_ask_where_players_do_not_pick_a
     assert_eq!(header(&play.get(&list(&play, "240p", "b")).await, "cmsd-dynamic"), "\"primary\";mb=300;du");
     let alone = Scene { mode: Some(Mode::Client), ..Scene::with_ladder() }.begin().await;
     assert_eq!(header(&alone.get(&list(&alone, "720p", "a")).await, "cmsd-dynamic"), "");
+}
+
+#[tokio::test]
+async fn where_the_server_picks_for_each_a_session_is_sent_what_its_own_line_carries() {
+    let mode = Some(Mode::Server { per_session: true });
+    let rung_cap = adaptation::Config { hold: Duration::ZERO, ..adaptation::Config::default() };
+    let play = Scene { mode, rung_cap, ..Scene::with_ladder() }.begin().await;
+    let (mut fast, mut unknown) = (play.client().await, play.client().await);
+    for (client, id) in [(&mut fast, "fast"), (&mut unknown, "unknown")] {
+        let first = client.get(&list(&play, "720p", id)).await;
+        assert!(text(&first).ends_with("../240p/3.ts\n"), "nobody knows its line yet: {}", text(&first));
+    }
+    assert_eq!(fast.get("/live/720p/3.m4s").await.body().len(), 16 << 20);
+    for _ in 0..3 {
+        play.site.adapt().await;
+    }
+    play.site.feed.newest.store(4, Relaxed);
+    let after = fast.get(&list(&play, "720p", "fast")).await;
+    assert!(text(&after).ends_with("../240p/3.ts\n#EXTINF:2.0,\n4.ts\n"), "{}", text(&after));
+    let after = unknown.get(&list(&play, "720p", "unknown")).await;
+    assert!(text(&after).ends_with("../240p/3.ts\n#EXTINF:2.0,\n../240p/4.ts\n"), "{}", text(&after));
+    play.site.adaptation.pin("live", Some(1));
+    play.site.adapt().await;
+    play.site.feed.newest.store(5, Relaxed);
+    let after = fast.get(&list(&play, "720p", "fast")).await;
+    assert!(text(&after).ends_with("\n4.ts\n#EXTINF:2.0,\n../360p/5.ts\n"), "nor more than the server's cap");
+}
+
+#[tokio::test]
+async fn a_player_that_names_segments_of_another_rung_on_another_connection_is_one_viewer() {
+    let play = capped().await;
+    let session = session("a", Class::Redirects);
+    let playlist = format!("/live/720p/live.m3u8?s={}", play.token(&session));
+    let mut reloads = play.client().await;
+    assert!(text(&reloads.get(&playlist).await).ends_with("../240p/3.ts\n"));
+    // Four million bytes that nobody reads yet: the system holds what it can.
+    let mut media = play.client().await;
+    let request =
+        Request::get("/live/240p/3.m4s").header("host", "test").body(http_body_util::Full::default());
+    let answer = media.begin(request.unwrap()).await;
+    assert_eq!(play.viewers_after(Duration::from_secs(4)), 1);
+    let mut body = answer.into_body();
+    use http_body_util::BodyExt as _;
+    for _ in 0..20 {
+        soon(body.frame()).await.unwrap().unwrap();
+    }
+    assert_eq!(play.viewers_after(Duration::from_secs(8)), 1, "it is being sent what its playlist names");
 }

@@ -155,6 +155,7 @@ pub(super) struct Scene {
     pub(super) given_at: Option<Instant>,
     /// The multivariant playlist.
     pub(super) ladder: &'static str,
+    pub(super) rung_cap: adaptation::Config,
     pub(super) uplink: Option<u64>,
     pub(super) mode: Option<Mode>,
 }
@@ -172,6 +173,7 @@ impl Default for Scene {
             routes: Routes::default(),
             given_at: None,
             ladder: "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,CODECS=\"avc1.64001f\"\nv0/live.m3u8\n",
+            rung_cap: adaptation::Config::default(),
             uplink: None,
             mode: None,
         }
@@ -219,7 +221,7 @@ impl Scene {
             place: Place { server, kind: self.kind, region: Region::fallback(), capacity: self.capacity },
             http: self.http,
             census: self.census,
-            rung_cap: adaptation::Config::default(),
+            rung_cap: self.rung_cap,
             uplink: self.uplink,
             mode: self.mode,
             routes: self.routes,

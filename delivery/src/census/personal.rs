@@ -1,0 +1,75 @@
+//! What one session alone is sent, of a stream whose server picks for each: by what its own connections have carried.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use hls::cap::Swaps;
+use policy::{
+    Time,
+    adaptation::{
+        Settings,
+        session::{Measurement, SessionCap},
+    },
+};
+
+/// Lists that are remembered of one session: a player of such a stream has one, and one more while it is moved.
+const MOST_LISTS: usize = 4;
+
+/// One session's own cap and lists.
+#[derive(Debug, Default)]
+pub(super) struct Personal {
+    /// Acknowledged on its connections since the last look.
+    bytes: AtomicU64,
+    /// The time in which there was something to send, in microseconds.
+    busy_us: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    cap: SessionCap,
+    lists: BTreeMap<String, Swaps>,
+}
+
+impl Personal {
+    /// Notes what one of its connections has carried.
+    pub(super) fn carried(&self, bytes: u64, busy: Duration) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        let busy = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
+        self.busy_us.fetch_add(busy, Relaxed);
+    }
+
+    /// Makes of all that was carried the highest rung that it is sent, of a ladder of these rates, lowest first.
+    pub(super) fn decide(&self, said: Option<u64>, rates: &[u64], settings: &Settings, now: Time) -> usize {
+        let (bytes, busy_us) = (self.bytes.swap(0, Relaxed), self.busy_us.swap(0, Relaxed));
+        let measured = Measurement { bytes, busy: Duration::from_micros(busy_us), said };
+        let mut state = self.state();
+        state.cap.observe(measured, rates, settings, now);
+        state.cap.rung()
+    }
+
+    /// The highest rung that it is sent.
+    pub(super) fn rung(&self) -> usize {
+        self.state().cap.rung()
+    }
+
+    /// Does something with what was listed to it of a rendition.
+    pub(super) fn with_list<T>(&self, rendition: &str, act: impl FnOnce(&mut Swaps) -> T) -> T {
+        let mut state = self.state();
+        if !state.lists.contains_key(rendition) && state.lists.len() >= MOST_LISTS {
+            state.lists.clear();
+        }
+        act(state.lists.entry(rendition.to_owned()).or_default())
+    }
+
+    /// Only its own requests and the step a moment come here: nobody waits.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
