@@ -77,6 +77,11 @@ pub struct SettingFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     adaptation: Option<String>,
 
+    /// With --adaptation server: pick for each session by that session's line too
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    per_session: bool,
+
     /// Where /metrics, /live and /ready are: ip[:port], by default port 9101 of ADDRESS
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,117 @@
+//! The server picks the bitrate: with an uplink that gets tight, quality goes down for everybody at once, a relay comes before anybody
+//! is turned away for long, and the top is reached again when the crowd has gone.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use proto::v1::{Adaptation, Phase, ServerKind, StatusResponse};
+use tests::{
+    Fleet, eventually,
+    fleet::{brief, relays_in},
+};
+
+/// From a crowd's start to what comes of it, on a busy machine.
+const SETTLES: Duration = Duration::from_secs(60);
+
+/// Times short enough for a test: two target durations of the test card for what is sent to show.
+const QUICK: &str = "[rung_cap]\nhold = \"3s\"\nsettle = \"4s\"";
+
+/// The rung up to which the primary sends, by its name; none while that is the highest.
+fn cap(status: &StatusResponse) -> Option<&str> {
+    let primary = status.servers.iter().find(|server| server.kind() == ServerKind::Primary)?;
+    primary.rung_caps.first().map(|cap| cap.rendition.as_str())
+}
+
+/// The name of the newest segment in a session's playlist of the highest rung at the primary.
+async fn newest(fleet: &Fleet, session: &str) -> Result<String, String> {
+    let url = format!("http://{}/live/720p/live.m3u8?s={session}", fleet.subnet.viewers(1));
+    let (code, text) = fleet.get(&url).await.map_err(|error| error.to_string())?;
+    if code != 200 {
+        return Err(format!("{code}: {text}"));
+    }
+    text.lines().last().map(str::to_owned).ok_or_else(|| "an empty list".to_owned())
+}
+
+#[tokio::test]
+async fn a_crowd_on_a_tight_uplink_is_sent_less_and_the_top_comes_back_when_it_has_gone() {
+    // 1.6 Mb/s for viewers: five at the test card's highest rung, ten at its middle one.
+    let fleet = Fleet::builder()
+        .threshold(100)
+        .primary_arguments(&["--uplink", "2Mbps"])
+        .server_config(QUICK)
+        .start()
+        .await;
+    let mut crowd = fleet.start_client(
+        "crowd",
+        &["crowd", "--viewers", "8", "--rate", "5/s", "--duration", "600s", "--rung", "highest"],
+    );
+    let status = fleet.until("quality goes down", SETTLES, |status| cap(status) == Some("360p")).await;
+    assert_eq!(status.streams[0].adaptation(), Adaptation::Capped);
+    eventually("what is listed is of the lower rung", SETTLES, async || {
+        let newest = newest(&fleet, "").await?;
+        if newest.starts_with("../360p/") { Ok(()) } else { Err(newest) }
+    })
+    .await;
+    let admin = fleet.subnet.admin(1);
+    assert_eq!(fleet.metric(admin, "spillway_rung_cap").await, Some(1.0));
+    assert_eq!(fleet.metric(admin, "spillway_uplink_bytes_per_second").await, Some(250_000.0));
+    assert!(crowd.stop().await.success(), "the crowd saw a stall or an error: {}", crowd.log());
+    fleet.until("the top is reached again", SETTLES, |status| cap(status).is_none()).await;
+    let changes = "spillway_adaptation_changes_total{direction=\"up\",reason=\"room\"}";
+    let (_, metrics) = fleet.get(&format!("http://{admin}/metrics")).await.unwrap();
+    assert!(metrics.contains(&format!("{changes} 1")), "{metrics}");
+}
+
+#[tokio::test]
+async fn where_not_even_the_lowest_rung_fits_a_relay_comes_and_nobody_who_plays_is_sent_away() {
+    // Room for three at the lowest rung, and a threshold far above.
+    let fleet = Fleet::builder()
+        .threshold(100)
+        .primary_arguments(&["--uplink", "450kbps"])
+        .server_config(QUICK)
+        .start()
+        .await;
+    let mut crowd = fleet.start_client(
+        "crowd",
+        &["crowd", "--viewers", "3", "--rate", "5/s", "--duration", "600s", "--rung", "lowest"],
+    );
+    fleet.until("a relay serves", SETTLES, |status| !relays_in(status, Phase::Serving).is_empty()).await;
+    let mut more = fleet.start_client(
+        "more",
+        &["crowd", "--viewers", "5", "--rate", "5/s", "--duration", "600s", "--rung", "lowest"],
+    );
+    let status = fleet.until("all are there", SETTLES, |status| status.viewers == 8).await;
+    let primary = status.servers.iter().find(|server| server.kind() == ServerKind::Primary).unwrap();
+    // What relays fetch is not for viewers, so there may be less room by now.
+    assert!(primary.room <= 3 && primary.capacity == 2_000, "{}", brief(&status));
+    assert!(primary.viewers <= 3, "{}", brief(&status));
+    for crowd in [&mut crowd, &mut more] {
+        assert!(crowd.stop().await.success(), "the crowd saw a stall or an error: {}", crowd.log());
+    }
+}
+
+#[tokio::test]
+async fn where_the_server_picks_viewers_get_one_variant_from_the_manager_and_from_relays_too() {
+    let fleet = Fleet::builder()
+        .threshold(0)
+        .primary_arguments(&["--adaptation", "server", "--per-session"])
+        .standby(2, &[])
+        .manager_config("[provisioner]\nkind = \"standby\"")
+        .start()
+        .await;
+    fleet.until("the relay is there", SETTLES, |status| !relays_in(status, Phase::Standby).is_empty()).await;
+    let mut viewer = fleet.start_client("viewer", &["play", "--duration", "600s"]);
+    fleet.until("the relay serves", SETTLES, |status| !relays_in(status, Phase::Serving).is_empty()).await;
+    let variants = async |url: String| {
+        let (_, text) = fleet.get(&url).await.unwrap();
+        text.matches("#EXT-X-STREAM-INF").count()
+    };
+    assert_eq!(variants(fleet.at_manager("/watch/live.m3u8?player=ffmpeg")).await, 1);
+    for host in [1, 2] {
+        let server = fleet.subnet.viewers(host);
+        assert_eq!(variants(format!("http://{server}/live/index.m3u8?player=ffmpeg")).await, 1, "{server}");
+    }
+    let status = fleet.status().await.unwrap();
+    assert_eq!(status.streams[0].adaptation(), Adaptation::ServerPerSession);
+    assert!(viewer.stop().await.success(), "{}", viewer.log());
+}
