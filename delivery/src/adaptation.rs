@@ -35,6 +35,10 @@ use crate::{
     metrics,
 };
 
+/// Over how many windows it is measured what relays fetch: one that begins fetches several segments of each rung at once, and viewers
+/// are not to be turned away for that.
+const RELAY_WINDOWS: u32 = 5;
+
 /// What this server may send, and what it sends at most.
 #[derive(Debug)]
 pub struct Adaptation {
@@ -99,7 +103,7 @@ impl Adaptation {
             state: Mutex::new(State {
                 uplink: uplink::Uplink::new(uplink),
                 to_viewers: Meter::over(window),
-                to_relays: Meter::over(window),
+                to_relays: Meter::over(window * RELAY_WINDOWS),
                 caps: BTreeMap::new(),
             }),
             standing: ArcSwap::from_pointee(Standing { uplink, room: capacity, caps: Vec::new() }),

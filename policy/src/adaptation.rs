@@ -3,7 +3,8 @@
 //! ```text
 //! signals     viewers by the rung that they ask for; what each rung takes; what is being sent; what the uplink carries
 //! expected    at a cap: every viewer at the lower of the cap and the rung asked, or at the rung asked where no other may stand
-//!             for it; more where what is sent shows that rungs take more than they say
+//!             for it; more where what is sent shows, some time after the last change and the last newcomer, that rungs take more
+//!             than they say
 //! down        at once, to the highest cap at which what is expected fits the share of viewers
 //! up          one rung, after a hold since the last change in which what is expected one rung up has fitted with a margin; who is at
 //!             the cap is expected to climb, for players that choose for themselves keep below what they were told
@@ -51,8 +52,8 @@ pub struct Settings {
     pub margin: f64,
     /// How long a higher cap must fit before it is taken. 10 s: longer than a reload storm.
     pub hold: Duration,
-    /// How long a change takes until what is sent shows it. 8 s: players still ask for what was listed before, three target
-    /// durations of it.
+    /// How long a change takes until what is sent shows it, and newcomers until they are sent no more than they play. 8 s: players
+    /// still ask for what was listed before, three target durations of it.
     pub settle: Duration,
 }
 
@@ -177,6 +178,9 @@ pub struct Adaptation {
     rungs: usize,
     cap: usize,
     changed: Option<Time>,
+    viewers: u32,
+    /// When more came last.
+    grew: Option<Time>,
     fits_since: Option<Time>,
     pinned: Option<usize>,
 }
@@ -218,6 +222,11 @@ impl Adaptation {
         if let Some(pinned) = self.pinned {
             return self.change(pinned.min(top), Reason::Operator, now);
         }
+        let viewers = load.ladder.iter().map(|rung| rung.viewers).fold(0, u32::saturating_add);
+        if viewers > self.viewers {
+            self.grew = Some(now);
+        }
+        self.viewers = viewers;
         let Some(share) = load.share else { return self.change(top, Reason::Room, now) };
         let scale = self.scale(load, settings, now);
         let share = share as f64;
@@ -249,10 +258,11 @@ impl Adaptation {
         self.change(self.cap + 1, Reason::Room, now)
     }
 
-    /// By how much more is sent than the rungs say: known once a change shows in what is sent. Never less than one: what players leave
-    /// out today they may ask for tomorrow.
+    /// By how much more is sent than the rungs say: known once a change shows in what is sent, and newcomers have had the burst that they
+    /// begin with. Never less than one: what players leave out today they may ask for tomorrow.
     fn scale(&self, load: &Load<'_>, settings: &Settings, now: Time) -> f64 {
-        let settled = self.changed.is_none_or(|changed| now.since(changed) >= settings.settle);
+        let mut moments = self.changed.into_iter().chain(self.grew);
+        let settled = moments.all(|moment| now.since(moment) >= settings.settle);
         let expected = load.expected(self.cap);
         if !settled || expected <= 0.0 {
             return 1.0;

@@ -31,10 +31,11 @@ fn reports(story: &mut Story, viewers: u32, room: u32) {
 fn a_primary_that_cannot_carry_its_threshold_gets_a_relay_before_it_turns_viewers_away() {
     let mut story = Story::settled(Settings { threshold: 100, ..settings() });
     story.offer(&[A]);
-    reports(&mut story, 20, 200);
+    reports(&mut story, 17, 200);
+    reports(&mut story, 16, 20);
     assert!(story.launches().is_empty());
-    reports(&mut story, 20, 20);
-    assert_eq!(story.launches(), [id(A)]);
+    reports(&mut story, 17, 20);
+    assert_eq!(story.launches(), [id(A)], "above four fifths of what the uplink carries");
 }
 
 #[test]

@@ -22,10 +22,15 @@ fn cap(status: &StatusResponse) -> Option<&str> {
     primary.rung_caps.first().map(|cap| cap.rendition.as_str())
 }
 
-/// The name of the newest segment in a session's playlist of the highest rung at the primary.
-async fn newest(fleet: &Fleet, session: &str) -> Result<String, String> {
-    let url = format!("http://{}/live/720p/live.m3u8?s={session}", fleet.subnet.viewers(1));
-    let (code, text) = fleet.get(&url).await.map_err(|error| error.to_string())?;
+/// The playlist of the highest rung, of a viewer whose player does not steer.
+async fn highest(fleet: &Fleet) -> String {
+    let (_, text) = fleet.get(&format!("{}?player=ffmpeg", fleet.watch_url())).await.unwrap();
+    text.lines().find(|line| line.contains("/720p/")).expect("the highest rung").to_owned()
+}
+
+/// The name of the newest segment that a playlist lists.
+async fn newest(fleet: &Fleet, playlist: &str) -> Result<String, String> {
+    let (code, text) = fleet.get(playlist).await.map_err(|error| error.to_string())?;
     if code != 200 {
         return Err(format!("{code}: {text}"));
     }
@@ -47,8 +52,9 @@ async fn a_crowd_on_a_tight_uplink_is_sent_less_and_the_top_comes_back_when_it_h
     );
     let status = fleet.until("quality goes down", SETTLES, |status| cap(status) == Some("360p")).await;
     assert_eq!(status.streams[0].adaptation(), Adaptation::Capped);
+    let playlist = highest(&fleet).await;
     eventually("what is listed is of the lower rung", SETTLES, async || {
-        let newest = newest(&fleet, "").await?;
+        let newest = newest(&fleet, &playlist).await?;
         if newest.starts_with("../360p/") { Ok(()) } else { Err(newest) }
     })
     .await;
@@ -64,27 +70,27 @@ async fn a_crowd_on_a_tight_uplink_is_sent_less_and_the_top_comes_back_when_it_h
 
 #[tokio::test]
 async fn where_not_even_the_lowest_rung_fits_a_relay_comes_and_nobody_who_plays_is_sent_away() {
-    // Room for three at the lowest rung, and a threshold far above.
+    // Room for twelve at the lowest rung, and a threshold far above.
     let fleet = Fleet::builder()
         .threshold(100)
-        .primary_arguments(&["--uplink", "450kbps"])
+        .primary_arguments(&["--uplink", "1500kbps"])
         .server_config(QUICK)
         .start()
         .await;
     let mut crowd = fleet.start_client(
         "crowd",
-        &["crowd", "--viewers", "3", "--rate", "5/s", "--duration", "600s", "--rung", "lowest"],
+        &["crowd", "--viewers", "10", "--rate", "5/s", "--duration", "600s", "--rung", "lowest"],
     );
     fleet.until("a relay serves", SETTLES, |status| !relays_in(status, Phase::Serving).is_empty()).await;
     let mut more = fleet.start_client(
         "more",
-        &["crowd", "--viewers", "5", "--rate", "5/s", "--duration", "600s", "--rung", "lowest"],
+        &["crowd", "--viewers", "6", "--rate", "5/s", "--duration", "600s", "--rung", "lowest"],
     );
-    let status = fleet.until("all are there", SETTLES, |status| status.viewers == 8).await;
+    let status = fleet.until("all are there", SETTLES, |status| status.viewers == 16).await;
     let primary = status.servers.iter().find(|server| server.kind() == ServerKind::Primary).unwrap();
     // What relays fetch is not for viewers, so there may be less room by now.
-    assert!(primary.room <= 3 && primary.capacity == 2_000, "{}", brief(&status));
-    assert!(primary.viewers <= 3, "{}", brief(&status));
+    assert!(primary.room <= 12 && primary.capacity == 2_000, "{}", brief(&status));
+    assert!(primary.viewers <= 12, "{}", brief(&status));
     for crowd in [&mut crowd, &mut more] {
         assert!(crowd.stop().await.success(), "the crowd saw a stall or an error: {}", crowd.log());
     }

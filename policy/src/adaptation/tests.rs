@@ -111,10 +111,13 @@ fn rungs_that_take_more_than_they_say_are_reckoned_with_once_it_shows() {
     let ladder = ladder([0, 0, 3]);
     let mut adaptation = Adaptation::default();
     let load = Load { ladder: &ladder, egress: 9 * MBPS, share: Some(8 * MBPS) };
-    adaptation.observe(&load, &Settings::default(), at(0));
-    let change = adaptation.observe(&load, &Settings::default(), at(1)).unwrap();
+    let mut observe = |seconds| adaptation.observe(&load, &Settings::default(), at(seconds));
+    for seconds in 0..9 {
+        assert_eq!(observe(seconds), None, "newcomers begin with a burst");
+    }
+    let change = observe(9).unwrap();
     assert_eq!((change.to, change.reason), (1, Reason::Egress));
-    assert_eq!(adaptation.observe(&load, &Settings::default(), at(2)), None, "the change has to show first");
+    assert_eq!(observe(10), None, "the change has to show first");
 }
 
 #[test]

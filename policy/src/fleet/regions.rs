@@ -77,9 +77,14 @@ impl Fleet {
     }
 
     /// What the primary carries of a region: less than it takes at all, or it would turn viewers away and never be seen to have
-    /// more than its threshold.
+    /// more than its threshold. Where its uplink does not carry as many as it would take, no more than relays are planned for: room
+    /// is left for those who come while a relay starts.
     fn threshold_of(&self, region: &Region) -> u32 {
-        let limit = self.primary().map_or(u32::MAX, |primary| primary.room().saturating_sub(1));
+        let limit = self.primary().map_or(u32::MAX, |primary| {
+            let most = primary.room().saturating_sub(1);
+            let tight = primary.room() < primary.capacity;
+            if tight { most.min(planned(primary.room(), self.settings.target_utilisation)) } else { most }
+        });
         self.settings.threshold_of(region).min(limit)
     }
 
@@ -135,4 +140,10 @@ impl RegionState {
             Reason::BelowThreshold { demand: self.demand.high, threshold: self.threshold }
         }
     }
+}
+
+/// The part of some room that is planned to be filled.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a number that fits")]
+fn planned(room: u32, utilisation: f64) -> u32 {
+    (f64::from(room) * utilisation) as u32
 }
