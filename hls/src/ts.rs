@@ -3,6 +3,7 @@
 //! One program a stream, as HLS has it (RFC 8216bis 3.1.1). Packets are read one by one and borrowed: a segment is large, and what
 //! is asked of it stands at its start.
 
+pub mod counters;
 mod look;
 mod packet;
 mod pes;

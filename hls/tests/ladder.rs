@@ -8,6 +8,7 @@ use hls::{
         parameter_sets::{Peek, Refused, insert, peek},
     },
     switching::{Coding, Judge, Look, Reason, Standing, Unfit},
+    ts::counters::settle,
 };
 use proptest::prelude::*;
 
@@ -49,9 +50,12 @@ fn init(rung: &Rung) -> Init {
     Init::of(rung.init.unwrap()).unwrap()
 }
 
-/// The segment with parameter sets in its keyframes.
+/// The segment with parameter sets in its keyframes, or with settled counters.
 fn complete(rung: &Rung, segment: &[u8]) -> Vec<u8> {
-    insert(&init(rung), segment).unwrap().unwrap()
+    match rung.init {
+        Some(_) => insert(&init(rung), segment).unwrap().unwrap(),
+        None => settle(segment).unwrap().unwrap(),
+    }
 }
 
 fn look(rung: &Rung, segment: &[u8]) -> Result<Look, Unfit> {
@@ -75,14 +79,10 @@ fn judged(rungs: &[Rung], change: impl Fn(&Rung, &[u8]) -> Vec<u8>) -> (Judge, V
     (judge, standings)
 }
 
-fn whole(_: &Rung, segment: &[u8]) -> Vec<u8> {
-    segment.to_vec()
-}
-
 #[test]
 fn aligned_rungs_form_a_set_and_one_with_other_groups_of_pictures_stays_out() {
-    let ts = judged(&TS, whole);
-    for (judge, standings) in [ts, judged(&MP4, complete), judged(&HEVC, complete)] {
+    for ladder in [TS, MP4, HEVC] {
+        let (judge, standings) = judged(&ladder, complete);
         let set = judge.set_of(&name("low"));
         assert!(set.is_some() && set == judge.set_of(&name("high")), "{standings:?}");
         let Standing::Apart(reason) = &standings[2] else { panic!("{standings:?}") };
@@ -97,8 +97,7 @@ fn aligned_rungs_form_a_set_and_one_with_other_groups_of_pictures_stays_out() {
 #[test]
 fn sounds_and_profiles_are_read_in_both_containers() {
     for (rung, profile) in [(TS[0], 100), (MP4[0], 100), (HEVC[0], 1)] {
-        let media =
-            if rung.init.is_some() { complete(&rung, rung.segments[0]) } else { rung.segments[0].to_vec() };
+        let media = complete(&rung, rung.segments[0]);
         let look = look(&rung, &media).unwrap();
         let codings: Vec<Coding> = look.traits.tracks.iter().map(|track| track.coding).collect();
         let [Coding::Video { profile: read }, Coding::Sound { rate: 16_000, .. }] = codings[..] else {
@@ -110,11 +109,12 @@ fn sounds_and_profiles_are_read_in_both_containers() {
 }
 
 #[test]
-fn without_parameter_sets_in_band_no_rung_is_in_a_set() {
-    let (judge, standings) = judged(&MP4[..2], whole);
-    assert_eq!(judge.set_of(&name("low")), None);
-    let without = Reason::Unfit { sequence: 0, unfit: Unfit::NoParameterSets };
-    assert_eq!(standings[0], Standing::Apart(without));
+fn as_they_come_from_ffmpeg_no_rungs_are_in_a_set() {
+    for (ladder, unfit) in [(TS, Unfit::Counters), (MP4, Unfit::NoParameterSets)] {
+        let (judge, standings) = judged(&ladder[..2], |_, segment| segment.to_vec());
+        assert_eq!(judge.set_of(&name("low")), None);
+        assert_eq!(standings[0], Standing::Apart(Reason::Unfit { sequence: 0, unfit }));
+    }
 }
 
 #[test]
@@ -172,7 +172,7 @@ proptest! {
                 data
             };
             let segment = bent(rung.segments[0]);
-            let _ = look(&rung, &segment);
+            let _ = (look(&rung, &segment), settle(&segment));
             if let Some(init) = rung.init {
                 let bent = bent(init);
                 let _ = Look::at(Container::Mp4, Some(&bent), rung.segments[0]);

@@ -6,7 +6,7 @@
 use super::{Start, Traits};
 use crate::{
     mp4::{self, InvalidMp4, parameter_sets::Refused},
-    ts::{self, InvalidTs},
+    ts::{self, InvalidTs, counters},
     url::Container,
 };
 
@@ -52,6 +52,12 @@ pub enum Unfit {
     /// The same, and they cannot be put in.
     #[error("has no parameter sets before its first picture, and none can be put in: {0}")]
     Bare(Refused),
+    /// Players would take packets for lost where another rendition's segment follows.
+    #[error("does not begin and end its continuity counters where all segments do")]
+    Counters,
+    /// The same, and they cannot be made to.
+    #[error("cannot be made to end its continuity counters where all segments do: {0}")]
+    Uncounted(counters::Refused),
 }
 
 impl Look {

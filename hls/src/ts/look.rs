@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    InvalidTs,
+    InvalidTs, counters,
     packet::{Packet, packets},
     pes::{self, Times},
-    tables::{Program, Tables},
+    tables::{Program, Tables, is_data},
 };
 use crate::{
     fnv::Digest,
@@ -23,11 +23,8 @@ const MOST_OPENING: usize = 64 << 10;
 
 /// Stream types (ISO/IEC 13818-1 table 2-34).
 const ADTS: u8 = 0x0f;
-const METADATA: u8 = 0x15;
 const AVC: u8 = 0x1b;
 const HEVC: u8 = 0x24;
-/// Cues for advertisements (ANSI/SCTE 35 8.1).
-const CUES: u8 = 0x86;
 
 /// Samples a second by their index in an ADTS header (ISO/IEC 14496-3 table 1.18).
 const RATES: [u32; 13] =
@@ -53,7 +50,7 @@ pub(crate) fn look(media: &[u8]) -> Result<Look, Unfit> {
     for (pid, kind) in &program.streams {
         let first = firsts.get(pid).filter(|first| !first.bytes.is_empty() || first.cut);
         let (coding, times) = match first {
-            _ if matches!(*kind, METADATA | CUES) => (Coding::Data, None),
+            _ if is_data(*kind) => (Coding::Data, None),
             None => return Err(InvalidTs::NoTime(*pid).into()),
             Some(first) if first.cut => return Err(Unfit::Cut((*pid).into())),
             Some(first) => {
@@ -64,6 +61,9 @@ pub(crate) fn look(media: &[u8]) -> Result<Look, Unfit> {
         let (id, format) = (u32::from(*pid), Format::Stream(*kind));
         tracks.push(Track { id, timescale: TIMESCALE, format, coding, edits: 0 });
         starts.extend(times.map(|Times { decoded, presented }| Start { track: id, decoded, presented }));
+    }
+    if !counters::is_settled(media).map_err(Unfit::Uncounted)? {
+        return Err(Unfit::Counters);
     }
     let packing = Packing::Ts { map: program.map, clock: program.clock };
     Ok(Look { traits: Traits { packing, tracks }, starts })
@@ -85,10 +85,8 @@ fn firsts(media: &[u8]) -> Result<(Program, BTreeMap<u16, First>), Unfit> {
             && program.streams.iter().any(|(pid, _)| *pid == packet.pid())
         {
             firsts.entry(packet.pid()).or_default().take(packet);
-            let settled = |(pid, kind): &(u16, u8)| {
-                matches!(*kind, METADATA | CUES) || firsts.get(pid).is_some_and(|first| first.ended)
-            };
-            if program.streams.iter().all(settled) {
+            let settled = |pid| firsts.get(&pid).is_some_and(|first| first.ended);
+            if program.decoded().all(settled) {
                 break;
             }
         }

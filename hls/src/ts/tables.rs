@@ -7,6 +7,10 @@ const ASSOCIATION_PID: u16 = 0;
 const ASSOCIATION: u8 = 0;
 const MAP: u8 = 2;
 
+/// Stream types of timed metadata (ISO/IEC 13818-1 table 2-34) and of cues for advertisements (ANSI/SCTE 35 8.1).
+const METADATA: u8 = 0x15;
+const CUES: u8 = 0x86;
+
 /// Bytes of a section up to its length, and of its checksum.
 const PREFIX: usize = 3;
 const CHECKSUM: usize = 4;
@@ -20,6 +24,18 @@ pub(crate) struct Program {
     pub(crate) clock: u16,
     /// PIDs and stream types, in ascending order.
     pub(crate) streams: Vec<(u16, u8)>,
+}
+
+impl Program {
+    /// The PIDs of what is decoded, pictures and sound.
+    pub(crate) fn decoded(&self) -> impl Iterator<Item = u16> {
+        self.streams.iter().filter(|(_, kind)| !is_data(*kind)).map(|(pid, _)| *pid)
+    }
+}
+
+/// Whether streams of this type are neither pictures nor sound, but timed metadata or cues.
+pub(crate) fn is_data(kind: u8) -> bool {
+    matches!(kind, METADATA | CUES)
 }
 
 /// Reads the tables as packets come.

@@ -8,6 +8,7 @@ mod alignment;
 mod catalogue;
 mod discovery;
 mod follower;
+mod handling;
 mod intake;
 mod repack;
 
@@ -26,7 +27,6 @@ use url::Url;
 
 pub(crate) use self::catalogue::Catalogue;
 use self::{
-    catalogue::Handling,
     discovery::{Discovery, discover},
     follower::{Follower, Turn},
     intake::{Ends, Intake},

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -20,7 +20,7 @@ use futures::StreamExt as _;
 use hls::{Source, mp4::Init};
 use tokio::sync::OnceCell;
 
-use super::{super::upstream::Upstream, repack};
+use super::{super::upstream::Upstream, handling::Handling, repack};
 
 /// The upstream's side of the object store.
 #[derive(Debug)]
@@ -32,18 +32,6 @@ pub(crate) struct Catalogue {
     sources: Mutex<HashMap<Key, Known>>,
     healthy: AtomicBool,
     failures: AtomicU64,
-}
-
-/// How an object's bytes come in.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum Handling {
-    /// As they are.
-    #[default]
-    AsTheyAre,
-    /// Once and whole, since segments are read with them: those of an initialization section.
-    Read(Arc<OnceCell<Bytes>>),
-    /// With parameter sets in every keyframe, from the initialization section of this key.
-    ParameterSets(Key),
 }
 
 /// An object that can be fetched.
@@ -121,8 +109,14 @@ impl Catalogue {
                     None => fetched,
                 })
             }
+            Handling::SettledCounters if offset == 0 => {
+                let fetched = self.upstream.open(&source, 0).await?;
+                Ok(repack::with_settled_counters(fetched, self.max_object_bytes))
+            }
             // What breaks off after its first byte needs nothing: what does is given out whole.
-            Handling::AsTheyAre | Handling::ParameterSets(_) => self.upstream.open(&source, offset).await,
+            Handling::AsTheyAre | Handling::ParameterSets(_) | Handling::SettledCounters => {
+                self.upstream.open(&source, offset).await
+            }
         }
     }
 

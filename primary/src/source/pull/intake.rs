@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -14,15 +13,16 @@ use hls::{
     Date, MediaPlaylist, Rendition, Resource, Template,
     ingest::{Change, Ingest, Shared},
     url::{Kind, init_name, segment_name},
-    window::Segment,
+    window::{Map, Segment},
 };
 use policy::StreamName;
 use service::Latch;
 
 use super::{
     super::Origin,
-    Catalogue, Handling,
+    Catalogue,
     alignment::{Alignment, Inspected, Inspection},
+    handling::Handling,
 };
 use crate::{metrics, publication::Publication, source::upstream::PullError};
 
@@ -177,17 +177,14 @@ impl<'a> Intake<'a> {
         let window = self.rails.get(rendition).and_then(|rail| rail.ingest.window());
         let (true, Some(window)) = (live && rung, window) else { return Handling::AsTheyAre };
         match key.resource().kind {
-            Kind::Init { .. } => Handling::Read(Arc::default()),
+            Kind::Init { .. } => Handling::of_init(),
             Kind::Segment { sequence, .. } => {
                 let segment = window.segments().find(|segment| segment.sequence == sequence);
-                let init =
-                    segment.filter(|segment| segment.is_clear()).and_then(|segment| segment.map.as_ref());
-                init.map_or(Handling::AsTheyAre, |map| {
-                    let name = init_name(map.number);
-                    Handling::ParameterSets(self::key(self.ends.publication.stream(), rendition, &name))
-                })
+                let stream = self.ends.publication.stream();
+                let init = |map: &Map| self::key(stream, rendition, &init_name(map.number));
+                segment.map(|segment| Handling::of_segment(segment, init)).unwrap_or_default()
             }
-            _ => Handling::AsTheyAre,
+            Kind::Multivariant | Kind::Playlist { .. } => Handling::AsTheyAre,
         }
     }
 

@@ -7,9 +7,12 @@
 use bytes::{Bytes, BytesMut};
 use delivery::object::{Broken, ByteStream, Fetched};
 use futures::{StreamExt as _, stream};
-use hls::mp4::{
-    Init,
-    parameter_sets::{Peek, insert, peek},
+use hls::{
+    mp4::{
+        Init,
+        parameter_sets::{Peek, insert, peek},
+    },
+    ts::counters::settle,
 };
 
 /// How much of a segment is looked at to see what it needs. A fragment's header has 16 bytes for each sample, and seconds of video
@@ -35,16 +38,22 @@ pub(crate) async fn with_parameter_sets(mut fetched: Fetched, init: Init, limit:
     };
     let (total, body) = (fetched.total, preceded(pieces, fetched.body));
     if seen == Peek::Bare {
-        whole(Fetched { offset: 0, total, body }, limit, move |media| match insert(&init, media) {
-            Ok(changed) => changed,
-            Err(refused) => {
-                tracing::debug!(%refused, "parameter sets cannot be put in");
-                None
-            }
-        })
+        let complete = move |media: &[u8]| insert(&init, media).unwrap_or_else(refused);
+        whole(Fetched { offset: 0, total, body }, limit, complete)
     } else {
         Fetched { offset: 0, total, body }
     }
+}
+
+/// The segment with continuity counters that go on from any rung's to any other's. How many packets that takes is known at the end.
+pub(crate) fn with_settled_counters(fetched: Fetched, limit: u64) -> Fetched {
+    whole(fetched, limit, |media| settle(media).unwrap_or_else(refused))
+}
+
+/// It stays as it is, and whoever judges it says why.
+fn refused(refused: impl std::error::Error) -> Option<Vec<u8>> {
+    tracing::debug!(%refused, "a segment is served as it came");
+    None
 }
 
 /// The segment as `change` makes it of the whole, or as it is. What is too large for the store is left for the store to refuse.

@@ -1,6 +1,9 @@
 //! A source's rungs are judged by their media: real ladders of three segments (`hls/tests/ladder/make`), served as a live stream.
 
-use hls::mp4::{Init, parameter_sets::insert};
+use hls::{
+    mp4::{Init, parameter_sets::insert},
+    ts::counters::settle,
+};
 
 use super::{fake::FakeUpstream, pulled::Pulled};
 
@@ -59,6 +62,9 @@ async fn aligned_rungs_become_one_switching_set_and_nothing_is_fetched_twice() {
     for rung in ["low", "high"] {
         assert_eq!((7..10).map(|n| fake.asked(&format!("{rung}-{n}.ts"))).collect::<Vec<_>>(), [1; 3]);
     }
+    let newest = pulled.newest("64p").await;
+    let served = pulled.segment("64p", newest, hls::Container::Ts).await.unwrap();
+    assert_eq!(Some(served.to_vec()), settle(HIGH[2]).unwrap(), "its counters go on after any rung's");
 }
 
 #[tokio::test]
