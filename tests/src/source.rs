@@ -35,6 +35,17 @@ pub struct LiveSource {
     down: Arc<AtomicBool>,
 }
 
+/// How a source's ladder is encoded.
+#[derive(Debug, Clone, Copy)]
+pub enum Encoding {
+    /// In transport streams.
+    Ts,
+    /// The same, but one rung has other groups of pictures.
+    Unaligned,
+    /// In fragmented MPEG-4, with parameter sets in the initialization section alone.
+    Fragments,
+}
+
 /// A recording of one encoding, of five segments.
 #[derive(Debug)]
 pub struct Recording {
@@ -44,11 +55,16 @@ pub struct Recording {
 }
 
 impl LiveSource {
-    /// Starts ffmpeg with three rungs of a test picture and a tone, and serves them at `address`.
+    /// Starts ffmpeg with three aligned rungs of a test picture and a tone, and serves them at `address`.
     pub async fn start(address: SocketAddr) -> Self {
+        Self::start_as(address, Encoding::Ts).await
+    }
+
+    /// The same, encoded in one of several ways.
+    pub async fn start_as(address: SocketAddr, encoding: Encoding) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("ffmpeg");
-        command.args(LADDER).current_dir(folder.path());
+        command.args(LADDER).args(encoding.arguments()).arg("%v.m3u8").current_dir(folder.path());
         let ffmpeg = Program::start("ffmpeg", command, folder.path());
         let down = serve(address, folder.path().to_owned()).await;
         let source = Self { url: format!("http://{address}/master.m3u8"), ffmpeg, folder, down };
@@ -85,8 +101,18 @@ const LADDER: &[&str] = &[
     "-f", "hls", "-hls_time", "2", "-hls_list_size", "8", "-hls_flags", "delete_segments+independent_segments",
     "-hls_delete_threshold", "4", "-master_pl_name", "master.m3u8",
     "-var_stream_map", "v:0,a:0 v:1,a:1 v:2,a:2",
-    "-hls_segment_filename", "%v-%d.ts", "%v.m3u8",
 ];
+
+impl Encoding {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Ts => &["-hls_segment_filename", "%v-%d.ts"],
+            // The highest rung has a group of pictures of 2.4 s.
+            Self::Unaligned => &["-g:v:2", "60", "-hls_segment_filename", "%v-%d.ts"],
+            Self::Fragments => &["-hls_segment_type", "fmp4", "-hls_segment_filename", "%v-%d.m4s"],
+        }
+    }
+}
 
 impl Recording {
     /// Makes the recording and serves it at `address`.
