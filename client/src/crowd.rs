@@ -91,7 +91,7 @@ pub struct CrowdArgs {
     /// Write the report as JSON to this file, or to standard output (-) instead of the table
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write a line of JSON for every start, reload of a media playlist, and stop of a viewer to this file
+    /// Write a line of JSON for every start, reload of a media playlist, stall, and stop of a viewer to this file
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
 }

@@ -21,9 +21,12 @@ pub(super) struct Log {
 struct Line<'a> {
     unix_ms: u64,
     viewer: u32,
-    /// Set for `start` and `stop`; a reload has a server instead.
+    /// Set for `start`, `stall` and `stop`; a reload has a server instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'static str>,
+    /// How long a stall took that ends now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stalled_ms: Option<u64>,
     session: &'a str,
     region: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +50,12 @@ impl Log {
         self.write(&Line { session, server: Some(server), ..line(viewer, region) });
     }
 
+    /// The picture moves again, or the viewer leaves while it stands still.
+    pub(super) fn stall(&self, viewer: u32, region: &str, session: &str, stalled_ms: u64) {
+        let stalled_ms = Some(stalled_ms);
+        self.write(&Line { event: Some("stall"), session, stalled_ms, ..line(viewer, region) });
+    }
+
     /// The viewer left.
     pub(super) fn stop(&self, viewer: u32, region: &str, session: &str) {
         self.write(&Line { event: Some("stop"), session, ..line(viewer, region) });
@@ -63,5 +72,5 @@ impl Log {
 }
 
 fn line(viewer: u32, region: &str) -> Line<'_> {
-    Line { unix_ms: unix_ms(), viewer, event: None, session: "", region, server: None }
+    Line { unix_ms: unix_ms(), viewer, event: None, stalled_ms: None, session: "", region, server: None }
 }

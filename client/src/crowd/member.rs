@@ -9,10 +9,10 @@ use crate::{
     exit::Failure,
     fetch::{Keep, Shared},
     managers::TrafficManagers,
-    player::rung::Choice,
+    player::{Experience, rung::Choice},
     route::{Route, Ticket},
     summary::Summary,
-    viewer::{Event, Observer, Viewer},
+    viewer::{Event, Observer, Viewer, millis},
 };
 
 /// What the viewers of a crowd have in common.
@@ -57,7 +57,8 @@ pub(super) async fn live(crowd: std::sync::Arc<Crowd>, member: Member, ticket: T
         },
         () = &mut leave => return None,
     };
-    let mut watched = Watched { crowd: &crowd, number: member.number, region, at: None, stalls: 0 };
+    let mut watched =
+        Watched { crowd: &crowd, number: member.number, region, at: None, stalls: 0, logged_ms: 0 };
     let failure = tokio::select! {
         ended = viewer.play(&mut watched) => ended.err(),
         () = leave => None,
@@ -84,13 +85,24 @@ struct Watched<'a> {
     region: String,
     at: Option<String>,
     stalls: u32,
+    /// Time that the picture has stood still, as far as the log has it.
+    logged_ms: u64,
 }
 
 impl Watched<'_> {
     fn left(&mut self, viewer: &Viewer) {
         self.crowd.presence.moves(self.at.take().as_deref(), None);
+        self.stood_still(viewer, viewer.summary().stalled_ms);
         if let Some(log) = &self.crowd.log {
             log.stop(self.number, &self.region, viewer.session());
+        }
+    }
+
+    /// Logs a stall that is over, when the picture has stood still for `stalled_ms` in all.
+    fn stood_still(&mut self, viewer: &Viewer, stalled_ms: u64) {
+        let new_ms = stalled_ms.saturating_sub(std::mem::replace(&mut self.logged_ms, stalled_ms));
+        if let Some(log) = self.crowd.log.as_ref().filter(|_| new_ms > 0) {
+            log.stall(self.number, &self.region, viewer.session(), new_ms);
         }
     }
 }
@@ -117,9 +129,13 @@ impl Observer for Watched<'_> {
                 self.crowd.presence.erred();
             }
             Event::Tick => {
-                let stalls = viewer.player().buffer().experience().stalls;
+                let buffer = viewer.player().buffer();
+                let Experience { stalls, stalled, .. } = buffer.experience();
                 (self.stalls..stalls).for_each(|_| self.crowd.presence.stalled());
                 self.stalls = stalls;
+                if buffer.stalling().is_zero() {
+                    self.stood_still(viewer, millis(stalled));
+                }
             }
             Event::Media(_) | Event::Moved => {}
         }
