@@ -14,11 +14,11 @@ if (!engines[name] || !url || !(seconds > 0)) {
 }
 
 const told = new Promise((stop) => process.once('SIGTERM', stop));
-const browser = await open(engines[name]);
+const browser = await open();
 let failed = true;
 try {
   const hosts = {};
-  const page = await browser.play(url, (host) => { hosts[host] = (hosts[host] ?? 0) + 1; });
+  const page = await browser.play(name, url, (host) => { hosts[host] = (hosts[host] ?? 0) + 1; });
   await Promise.race([told, new Promise((over) => setTimeout(over, seconds * 1000))]);
   const summary = await page.noted();
   console.log(JSON.stringify({ summary: { ...summary, hosts } }));

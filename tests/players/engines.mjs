@@ -54,10 +54,11 @@ export const engines = {
   },
 };
 
-// The page notes what only it can see: errors, when the picture stood still although it should move, and how far it leapt ahead
-// of the clock. It is measured by the clock, not by events, because players differ in what they say.
+// The page notes what only it can see: errors, when the picture stood still although it should move, how far it leapt ahead of the
+// clock, when no new frame was shown, and how high the picture was. It is measured by the clock, not by events, because players
+// differ in what they say.
 const watch = ({ start, url }) => {
-  const seen = { errors: [], fatal: [], stalls: [], startedAt: null, skipped: 0 };
+  const seen = { errors: [], fatal: [], stalls: [], startedAt: null, skipped: 0, frozen: [], pictures: [] };
   window.seen = seen;
   // An engine may replace the element that it is given.
   const video = () => document.querySelector('video');
@@ -79,27 +80,43 @@ const watch = ({ start, url }) => {
     if (moved) last = { position, at: now };
     if (first) seen.skipped = Math.max(seen.skipped, Math.round((position - first.position) * 1000 - (now - first.at)));
     seen.still = seen.startedAt === null ? 0 : Math.round(now - last.at);
+    const height = video().videoHeight;
+    if (height && height !== seen.pictures.at(-1)?.height) {
+      seen.pictures.push({ at: Math.round(performance.timeOrigin + now), height });
+    }
   }, 50);
+  // The position may move on while the picture does not: frames are looked at by themselves.
+  let shown = null;
+  const frame = (now) => {
+    if (shown !== null && now - shown > 250) {
+      seen.frozen.push({ at: Math.round(performance.timeOrigin + shown), ms: Math.round(now - shown) });
+    }
+    if (seen.startedAt !== null) shown = now;
+    video().requestVideoFrameCallback(frame);
+  };
+  video().requestVideoFrameCallback(frame);
   new Function(`return (${start})`)()(video(), url, seen);
 };
 
 // What the page has noted so far.
 const noted = () => {
-  const { droppedVideoFrames: dropped } = document.querySelector('video').getVideoPlaybackQuality();
+  const { droppedVideoFrames: dropped, totalVideoFrames: frames } = document.querySelector('video').getVideoPlaybackQuality();
   const { still, ...seen } = window.seen;
   // One that has not ended.
   const stalls = still > 500 ? [...seen.stalls, { at: Date.now() - still, ms: still }] : seen.stalls;
-  return { ...seen, stalls, dropped };
+  return { ...seen, stalls, dropped, frames };
 };
 
-// A browser with a page of `engine` to open as often as wanted.
-export const open = async (engine) => {
+// A browser with pages to open as often as wanted, each with an engine of its own.
+export const open = async () => {
   const here = dirname(fileURLToPath(import.meta.url));
-  const script = engine.script ? readFileSync(join(here, 'node_modules', engine.script)) : '';
-  const files = {
-    '/': ['text/html', '<!doctype html><meta charset=utf-8><video id=v muted autoplay playsinline></video><script src=/engine.js></script>'],
-    '/engine.js': ['text/javascript', script],
-  };
+  const page = (name) =>
+    `<!doctype html><meta charset=utf-8><video id=v muted autoplay playsinline></video><script src=/${name}.js></script>`;
+  const script = ({ script: file }) => (file ? readFileSync(join(here, 'node_modules', file)) : '');
+  const files = Object.fromEntries(Object.entries(engines).flatMap(([name, engine]) => [
+    [`/${name}`, ['text/html', page(name)]],
+    [`/${name}.js`, ['text/javascript', script(engine)]],
+  ]));
   const pages = createServer((request, answer) => {
     const file = files[request.url];
     answer.writeHead(file ? 200 : 404, { 'content-type': file?.[0] ?? 'text/plain' });
@@ -109,16 +126,16 @@ export const open = async (engine) => {
   const profile = mkdtempSync(join(tmpdir(), 'spillway-chromium-'));
   const browser = await chromium.launchPersistentContext(profile, launchOptions);
   return {
-    // Plays a URL; `loaded` is told the host of each segment that has come.
-    play: async (url, loaded = () => {}) => {
+    // Plays a URL with the engine of a name; `loaded` is told the host of each segment that has come.
+    play: async (name, url, loaded = () => {}) => {
       const page = await browser.newPage();
       page.on('console', (message) => console.error(message.text()));
       page.on('response', (response) => {
         const from = new URL(response.url());
         if (/\.(m4s|ts)$/.test(from.pathname) && response.ok()) loaded(from.host);
       });
-      await page.goto(`http://127.0.0.1:${pages.address().port}/`);
-      await page.evaluate(watch, { start: String(engine.start), url });
+      await page.goto(`http://127.0.0.1:${pages.address().port}/${name}`);
+      await page.evaluate(watch, { start: String(engines[name].start), url });
       return {
         noted: () => page.evaluate(noted),
         // Resolves once the picture moves, or after so many milliseconds.

@@ -15,11 +15,11 @@ if (!engines[name] || !url || !(times > 0)) {
   process.exit(2);
 }
 
-const browser = await open(engines[name]);
+const browser = await open();
 try {
   for (let start = 0; start < times; start += 1) {
     const hosts = new Set();
-    const page = await browser.play(url, (host) => hosts.add(host));
+    const page = await browser.play(name, url, (host) => hosts.add(host));
     await page.started(WAITS_MS);
     await new Promise((over) => setTimeout(over, PLAYS_MS));
     console.log(JSON.stringify({ start: { ...(await page.noted()), hosts: [...hosts] } }));

@@ -16,6 +16,7 @@ pub mod connection;
 pub mod fleet;
 pub mod http;
 pub mod network;
+pub mod pages;
 pub mod player;
 pub mod program;
 pub mod proxy;

@@ -87,6 +87,12 @@ impl Player {
     /// Plays the fleet's stream for so long, or until it is stopped.
     #[must_use]
     pub fn start(self, fleet: &Fleet, time: Duration) -> Playing {
+        Playing(Program::start(self.as_str(), self.command(fleet, time), &fleet.file("")))
+    }
+
+    /// What is run to play the fleet's stream for so long.
+    #[must_use]
+    pub fn command(self, fleet: &Fleet, time: Duration) -> Command {
         let script = match self {
             Self::HlsJs | Self::Shaka | Self::VideoJs | Self::Native => "tests/players/browser.mjs",
             _ => "tests/players/process.mjs",
@@ -94,7 +100,7 @@ impl Player {
         let mut node = Command::new("node");
         node.arg(root().join(script));
         node.args([self.as_str(), &self.url(fleet), &time.as_secs().to_string()]);
-        Playing(Program::start(self.as_str(), node, &fleet.file("")))
+        node
     }
 
     /// Starts it in a browser so many times, one after the other.
@@ -117,6 +123,13 @@ impl fmt::Display for Player {
 #[derive(Debug)]
 pub struct Playing(Program);
 
+impl From<Program> for Playing {
+    /// One that was started elsewhere, by its [`Player::command`].
+    fn from(program: Program) -> Self {
+        Self(program)
+    }
+}
+
 /// A player that is started again and again.
 #[derive(Debug)]
 pub struct Starts(Program);
@@ -137,6 +150,15 @@ pub struct Summary {
     pub dropped: Option<u64>,
     /// How far the picture got ahead of the clock, in milliseconds: media that the viewer has missed.
     pub skipped: u64,
+    /// Frames that were decoded; `None` where the player does not say.
+    #[serde(default)]
+    pub frames: Option<u64>,
+    /// When no new frame was shown for more than a quarter of a second, where that is seen apart from the position.
+    #[serde(default)]
+    pub frozen: Vec<Stall>,
+    /// How high the picture was from when on, where the player says.
+    #[serde(default)]
+    pub pictures: Vec<Picture>,
 }
 
 /// One time that the picture stood still.
@@ -146,6 +168,15 @@ pub struct Stall {
     pub at: u64,
     /// How long it took, in milliseconds.
     pub ms: u64,
+}
+
+/// A change of the picture's height.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Picture {
+    /// When it was first seen: milliseconds since the Unix epoch.
+    pub at: u64,
+    /// In pixels.
+    pub height: u32,
 }
 
 impl Summary {
@@ -215,6 +246,7 @@ impl Starts {
     }
 }
 
-fn lines<L: for<'a> Deserialize<'a>>(program: &Program) -> Vec<L> {
+/// JSON lines of a form, out of all that a program has written.
+pub(crate) fn lines<L: for<'a> Deserialize<'a>>(program: &Program) -> Vec<L> {
     program.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
