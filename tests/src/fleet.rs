@@ -13,6 +13,7 @@ use crate::{
     network::Subnet,
     program::{self, Program, kill},
     repository::binary,
+    scrape::Scrape,
     wait::eventually,
 };
 
@@ -310,11 +311,13 @@ impl Fleet {
 
     /// One metric of a program, summed over its labels; `None` where it has none of that name.
     pub async fn metric(&self, admin: std::net::SocketAddr, name: &str) -> Option<f64> {
+        self.scrape(admin).await?.sum(name)
+    }
+
+    /// All metrics of a program at one moment; `None` where it does not answer.
+    pub async fn scrape(&self, admin: std::net::SocketAddr) -> Option<Scrape> {
         let (_, text) = self.get(&format!("http://{admin}/metrics")).await.ok()?;
-        let values = text
-            .lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
-        values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).reduce(|a, b| a + b)
+        Some(Scrape(text))
     }
 
     /// Pids of the relays that run on this subnet, whoever started them.

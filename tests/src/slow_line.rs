@@ -24,6 +24,17 @@ pub struct SlowLine {
     outside: String,
 }
 
+/// How a line is shaped: by a token bucket (tc-tbf(8)).
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// What it carries.
+    pub kbit_per_s: u32,
+    /// What it lets through at once after a pause.
+    pub burst_kb: u32,
+    /// How long a packet waits at most, before it is dropped.
+    pub latency_ms: u32,
+}
+
 impl SlowLine {
     /// A line on which `kbit_per_s` come down from the servers of `subnet`; nothing is slow upwards.
     ///
@@ -31,6 +42,15 @@ impl SlowLine {
     /// When this process may not make one, with the command that failed.
     #[must_use]
     pub fn to(subnet: &Subnet, kbit_per_s: u32) -> Self {
+        Self::shaped(subnet, Shape { kbit_per_s, burst_kb: 4, latency_ms: 2000 })
+    }
+
+    /// The same for a line that is told more exactly.
+    ///
+    /// # Panics
+    /// When this process may not make one, with the command that failed.
+    #[must_use]
+    pub fn shaped(subnet: &Subnet, shape: Shape) -> Self {
         let [_, second, third, _] = subnet.host(0).octets();
         // Names of interfaces have 15 characters at most.
         let name = format!("slow-{second}-{third}");
@@ -44,13 +64,21 @@ impl SlowLine {
         run(&format!("ip link add {outside} type veth peer name {inside} netns {name}"));
         run(&format!("ip addr add {near}/30 dev {outside}"));
         run(&format!("ip link set {outside} up"));
+        // Browsers load the tests' own pages from their loopback.
+        run(&format!("ip -n {name} link set lo up"));
         run(&format!("ip -n {name} addr add {far}/30 dev {inside}"));
         run(&format!("ip -n {name} link set {inside} up"));
         run(&format!("ip -n {name} route add {}/24 via {near}", subnet.host(0)));
+        // Whatever this machine's default is: BBR leaves the line to whoever came first, and nothing to those who adapt.
+        let network = Ipv4Addr::new(198, 18, third, block);
+        run(&format!("ip route change {network}/30 dev {outside} src {near} scope link congctl cubic"));
         // Loopback addresses are taken from and sent to these two interfaces only.
         run(&format!("sh -c {}", allow_loopback(outside)));
         run(&format!("ip netns exec {name} sh -c {}", allow_loopback(&inside)));
-        run(&format!("tc qdisc add dev {outside} root tbf rate {kbit_per_s}kbit burst 4kb latency 2000ms"));
+        let Shape { kbit_per_s, burst_kb, latency_ms } = shape;
+        run(&format!(
+            "tc qdisc add dev {outside} root tbf rate {kbit_per_s}kbit burst {burst_kb}kb latency {latency_ms}ms"
+        ));
         line
     }
 
@@ -78,6 +106,17 @@ impl SlowLine {
         let mut behind = Command::new("ip");
         behind.args(["netns", "exec", &self.name]).arg(command.get_program()).args(command.get_args());
         Program::start(name, behind, folder)
+    }
+
+    /// Bytes that have come down the line so far, as the kernel counts them behind the shaper.
+    ///
+    /// # Panics
+    /// When the line is gone.
+    #[must_use]
+    pub fn carried_bytes(&self) -> u64 {
+        let path = format!("/sys/class/net/{}/statistics/tx_bytes", self.outside);
+        let text = std::fs::read_to_string(path).expect("an interface counts what it sends");
+        text.trim().parse().expect("a number")
     }
 }
 

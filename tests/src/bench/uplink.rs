@@ -1,0 +1,78 @@
+//! A tight uplink: viewers come until they want five times what the primary's line carries, and leave; once for each way to answer
+//! that. Everybody plays the same media over the same line, which the kernel shapes.
+//!
+//! Without adaptation it has to show stalls, else it proves nothing of the runs with it.
+
+mod fare;
+mod figure;
+mod report;
+mod run;
+mod sample;
+mod timeline;
+mod viewers;
+
+use std::{path::PathBuf, sync::Arc};
+
+use self::{run::Run, timeline::Timeline};
+use crate::{
+    ladder::{Container, Ladder},
+    replay::Replay,
+};
+pub use run::Mode;
+
+/// What is asked of the measure.
+#[derive(Debug)]
+pub struct Order {
+    /// The modes to run, one after the other.
+    pub modes: Vec<Mode>,
+    /// Half the time: good to see that it works, too short to print.
+    pub quick: bool,
+    /// Where `adaptation.csv` and `adaptation.svg` go.
+    pub into: PathBuf,
+}
+
+impl Order {
+    /// Reads `[--quick] [--only MODE,…] [--into FOLDER]`.
+    ///
+    /// # Panics
+    /// When there is anything else.
+    #[must_use]
+    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Self {
+        let mut order = Self { modes: Mode::ALL.to_vec(), quick: false, into: "target/uplink".into() };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
+            match argument.as_str() {
+                "--quick" => order.quick = true,
+                "--into" => order.into = value().into(),
+                "--only" => {
+                    order.modes = value().split(',').map(|name| name.parse().expect("a mode")).collect();
+                }
+                other => panic!("{other}: there are --quick, --only MODE,… and --into FOLDER"),
+            }
+        }
+        order
+    }
+}
+
+/// Runs it; gives the table, and writes the samples and the figure.
+///
+/// # Panics
+/// When a program does not do its part: stalls are no reason.
+pub async fn measure(order: &Order) -> String {
+    let timeline = if order.quick { Timeline::QUICK } else { Timeline::FULL };
+    let length = Replay::length(timeline.end() + run::START);
+    let ladder = Arc::new(Ladder::encode(Container::Ts, length).await);
+    let mut runs = Vec::new();
+    for mode in &order.modes {
+        if mode.is_available() {
+            runs.push(Run::make(*mode, timeline, &ladder).await);
+        }
+    }
+    std::fs::create_dir_all(&order.into).expect("a folder can be made");
+    let write = |name: &str, text: String| {
+        std::fs::write(order.into.join(name), text).expect("a file can be written");
+    };
+    write("adaptation.csv", report::csv(&runs));
+    write("adaptation.svg", figure::figure(&runs).to_string());
+    report::table(&runs)
+}
