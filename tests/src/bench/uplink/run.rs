@@ -1,6 +1,6 @@
 //! One run: a primary behind a line of its own, the viewers at the other end, and what was seen of both.
 
-use std::{fmt, process::Command, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -15,7 +15,6 @@ use crate::{
     ladder::Ladder,
     network::Subnet,
     replay::Replay,
-    repository::binary,
     slow_line::{Shape, SlowLine},
     wait::unix_ms,
 };
@@ -51,18 +50,6 @@ impl Mode {
             Self::Server => "server",
         }
     }
-
-    /// Whether the built primary can do it: without adaptation there is what players do by themselves, and nothing else.
-    #[must_use]
-    pub fn is_available(self) -> bool {
-        self == Self::Client || adapts()
-    }
-}
-
-/// Whether the built primary knows its uplink.
-fn adapts() -> bool {
-    let help = Command::new(binary("primary")).arg("--help").output().expect("the primary can be started");
-    String::from_utf8_lossy(&help.stdout).contains("--uplink")
 }
 
 impl fmt::Display for Mode {
@@ -95,15 +82,11 @@ impl Run {
     /// Lets the viewers come and go.
     pub(super) async fn make(mode: Mode, timeline: Timeline, ladder: &Arc<Ladder>) -> Self {
         let source = Replay::start(Subnet::unused().source(), Arc::clone(ladder)).await;
-        let config = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(config.path(), format!("[adaptation]\nmode = \"{mode}\"\n")).expect("a config file");
-        let path = config.path().to_str().expect("a path of letters");
         let uplink = format!("{}Mbps", LINE.kbit_per_s / 1000);
-        let arguments = ["--uplink", &uplink, "--config", path];
         let fleet = Fleet::builder()
             .threshold(1000)
             .source(&source.url)
-            .primary_arguments(if adapts() { &arguments } else { &[] })
+            .primary_arguments(&["--uplink", &uplink, "--adaptation", mode.as_str()])
             .manager_config("[provisioner]\nkind = \"standby\"")
             .start()
             .await;

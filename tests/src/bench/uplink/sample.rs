@@ -48,7 +48,7 @@ pub(super) async fn every_second(
                 viewers: sum("spillway_sessions").unwrap_or(0.0),
                 egress: (sent - sent_before) * 8.0 / passed,
                 carried: (carried - carried_before) * 8.0 / passed,
-                uplink: sum("spillway_uplink_bits_per_second"),
+                uplink: sum("spillway_uplink_bytes_per_second").map(|bytes| bytes * 8.0),
                 cap: sum("spillway_rung_cap"),
             });
         }
