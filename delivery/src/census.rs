@@ -66,7 +66,7 @@ pub struct Tally {
 pub struct Count {
     /// Who counts.
     pub viewers: Vec<Tally>,
-    /// Of these, sessions by the rung that they ask for, the lowest first.
+    /// Sessions by the rung that they ask for, the lowest first; also those that do not count yet.
     pub asking: BTreeMap<StreamName, Vec<u32>>,
     /// Sessions on whose connections something was being sent.
     pub served: u32,
@@ -221,11 +221,17 @@ impl Census {
         Full(self.room())
     }
 
-    /// Notes a reload of a media playlist on this connection.
+    /// Notes a reload of a media playlist on this connection. Whether it is the session's first here.
     ///
     /// # Errors
     /// When the session is a newcomer and there is no room for it.
-    pub fn reloaded(&self, session: &Session, asked: Asked<'_>, line: &Line, now: Time) -> Result<(), Full> {
+    pub fn reloaded(
+        &self,
+        session: &Session,
+        asked: Asked<'_>,
+        line: &Line,
+        now: Time,
+    ) -> Result<bool, Full> {
         let life = self.config.life(asked.target_duration, asked.ended);
         self.longest_life.fetch_max(millis(life), Relaxed);
         let Asked { rendition, rung, target_duration, .. } = asked;
@@ -234,11 +240,11 @@ impl Census {
         if let Some(record) = records.get(&session.id) {
             record.reloaded(reload, now);
             self.carried(line, record, asked);
-            return Ok(());
+            return Ok(false);
         }
         if self.present.load(Relaxed) >= self.config.max_sessions {
             self.reloaded_unknown(asked);
-            return Ok(());
+            return Ok(false);
         }
         let limit = self.room().saturating_sub(self.anonymous.load(Relaxed));
         if !self.reserve(limit) {
@@ -246,14 +252,17 @@ impl Census {
         }
         let record = Arc::new(Record::new(session.clone(), reload, self.coming_of(session, asked), now));
         match records.try_insert(session.id.clone(), Arc::clone(&record)) {
-            Ok(_) => self.carried(line, &record, asked),
+            Ok(_) => {
+                self.carried(line, &record, asked);
+                Ok(true)
+            }
             Err(occupied) => {
                 self.release();
                 occupied.current.reloaded(reload, now);
                 self.carried(line, occupied.current, asked);
+                Ok(false)
             }
         }
-        Ok(())
     }
 
     /// Notes a reload of somebody without a valid token.
@@ -280,15 +289,24 @@ impl Census {
         self.records.pin().get(session).map(|record| record.personal().rung())
     }
 
-    /// Does something with what was listed to a session alone of a rendition; none if it is not here.
+    /// Does something with what was listed to a session alone of a rendition; none if nothing was, unless that `begins` now.
     pub fn with_list<T>(
         &self,
         session: &SessionId,
         rendition: &str,
+        begins: bool,
         act: impl FnOnce(&mut Swaps) -> T,
     ) -> Option<T> {
         let records = self.records.pin();
-        records.get(session).map(|record| record.personal().with_list(rendition, act))
+        let record = records.get(session).filter(|record| begins || record.is_personal())?;
+        record.personal().with_list(rendition, begins, act)
+    }
+
+    /// What is listed to all is listed to this session, too, from here on.
+    pub fn drop_list(&self, session: &SessionId, rendition: &str) {
+        if let Some(record) = self.records.pin().get(session) {
+            record.personal().drop_list(rendition);
+        }
     }
 
     /// Decides for each session of a stream up to which rung its own line carries, of a ladder of these rates, lowest first.

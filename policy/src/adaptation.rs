@@ -5,6 +5,7 @@
 //! expected    at a cap: every viewer at the lower of the cap and the rung asked, or at the rung asked where no other may stand
 //!             for it; more where what is sent shows, some time after the last change and the last newcomer, that rungs take more
 //!             than they say
+//!             and while a crowd is coming, for as many more as will have come when a change shows ([`ramp`])
 //! down        at once, to the highest cap at which what is expected fits the share of viewers
 //! up          one rung, after a hold since the last change in which what is expected one rung up has fitted with a margin; who is at
 //!             the cap is expected to climb, for players that choose for themselves keep below what they were told
@@ -15,11 +16,13 @@
 //! The cap is one for all viewers of a stream at a server. What players choose below it is theirs; those that never choose get
 //! what fits. A player on a line of its own that is worse than the others' is [`session`]'s affair.
 
+mod ramp;
 pub mod session;
 pub mod uplink;
 
 use std::time::Duration;
 
+use self::ramp::Ramp;
 use crate::Time;
 
 /// What packets add to what is written: headers of Ethernet, IP and TCP, 78 bytes to each 1,448.
@@ -172,7 +175,7 @@ pub struct Change {
 }
 
 /// The cap of one stream at one server.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Adaptation {
     /// Rungs of the ladder, once one is known.
     rungs: usize,
@@ -181,6 +184,7 @@ pub struct Adaptation {
     viewers: u32,
     /// When more came last.
     grew: Option<Time>,
+    ramp: Ramp,
     fits_since: Option<Time>,
     pinned: Option<usize>,
 }
@@ -227,8 +231,9 @@ impl Adaptation {
             self.grew = Some(now);
         }
         self.viewers = viewers;
+        self.ramp.observe(viewers, now);
         let Some(share) = load.share else { return self.change(top, Reason::Room, now) };
-        let scale = self.scale(load, settings, now);
+        let scale = self.scale(load, settings, now) * self.growth(settings, now);
         let share = share as f64;
         let fits = |cap: usize| load.expected(cap) * scale <= share;
         if !fits(self.cap) && self.cap > 0 {
@@ -256,6 +261,12 @@ impl Adaptation {
             return None;
         }
         self.change(self.cap + 1, Reason::Room, now)
+    }
+
+    /// By how much more viewers there will be when a change shows.
+    fn growth(&self, settings: &Settings, now: Time) -> f64 {
+        let coming = self.ramp.expected(settings.settle, now);
+        1.0 + coming / f64::from(self.viewers.max(1))
     }
 
     /// By how much more is sent than the rungs say: known once a change shows in what is sent, and newcomers have had the burst that they

@@ -1,4 +1,5 @@
-//! What one session alone is sent, of a stream whose server picks for each: by what its own connections have carried.
+//! What one session alone is sent: of a stream whose server picks for each, by what its own connections have carried; of any, where it
+//! came while others are still listed what they were listed before the cap fell.
 
 use std::{
     collections::BTreeMap,
@@ -59,13 +60,29 @@ impl Personal {
         self.state().cap.rung()
     }
 
-    /// Does something with what was listed to it of a rendition.
-    pub(super) fn with_list<T>(&self, rendition: &str, act: impl FnOnce(&mut Swaps) -> T) -> T {
+    /// Does something with what was listed to it of a rendition; none if nothing was, unless that `begins` now.
+    pub(super) fn with_list<T>(
+        &self,
+        rendition: &str,
+        begins: bool,
+        act: impl FnOnce(&mut Swaps) -> T,
+    ) -> Option<T> {
         let mut state = self.state();
-        if !state.lists.contains_key(rendition) && state.lists.len() >= MOST_LISTS {
+        if let Some(list) = state.lists.get_mut(rendition) {
+            return Some(act(list));
+        }
+        if !begins {
+            return None;
+        }
+        if state.lists.len() >= MOST_LISTS {
             state.lists.clear();
         }
-        act(state.lists.entry(rendition.to_owned()).or_default())
+        Some(act(state.lists.entry(rendition.to_owned()).or_default()))
+    }
+
+    /// Forgets what was listed to it alone.
+    pub(super) fn drop_list(&self, rendition: &str) {
+        self.state().lists.remove(rendition);
     }
 
     /// Only its own requests and the step a moment come here: nobody waits.

@@ -136,6 +136,11 @@ impl Record {
         usize::try_from(rung).ok().filter(|_| asked != NO_RUNG)
     }
 
+    /// Whether anything was ever made for it alone.
+    pub(super) fn is_personal(&self) -> bool {
+        self.personal.get().is_some()
+    }
+
     /// What it alone is sent, made when it first matters.
     pub(super) fn personal(&self) -> &Personal {
         self.personal.get_or_init(Box::default)

@@ -100,11 +100,12 @@ impl Census {
                 let session = &record.session;
                 let key = (session.stream.clone(), session.region.clone(), session.class);
                 *tallies.entry(key).or_default() += 1;
-                if let Some(rung) = record.rung() {
-                    let rungs: &mut Vec<u32> = asking.entry(session.stream.clone()).or_default();
-                    rungs.resize(rungs.len().max(rung + 1), 0);
-                    rungs[rung] += 1;
-                }
+            }
+            // Newcomers among them, before they count: they take the most of the uplink.
+            if let Some(rung) = record.rung() {
+                let rungs: &mut Vec<u32> = asking.entry(record.session.stream.clone()).or_default();
+                rungs.resize(rungs.len().max(rung + 1), 0);
+                rungs[rung] += 1;
             }
         }
         (tallies, asking, arrived)

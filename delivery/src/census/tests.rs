@@ -48,11 +48,11 @@ fn no_line() -> Line {
     Line::new(Weak::new(), LOOPBACK)
 }
 
-fn asks(census: &Census, session: &Session, rendition: &str, ms: u64) -> Result<(), Full> {
+fn asks(census: &Census, session: &Session, rendition: &str, ms: u64) -> Result<bool, Full> {
     asks_on(census, session, rendition, &no_line(), ms)
 }
 
-fn asks_on(census: &Census, session: &Session, rendition: &str, line: &Line, ms: u64) -> Result<(), Full> {
+fn asks_on(census: &Census, session: &Session, rendition: &str, line: &Line, ms: u64) -> Result<bool, Full> {
     let (stream, target_duration) = (&session.stream, TARGET);
     let asked = Asked { stream, rendition, rung: None, target_duration, ended: false };
     census.reloaded(session, asked, line, at(ms))

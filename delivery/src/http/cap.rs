@@ -4,8 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hls::cap::Swaps;
-use policy::{StreamName, adaptation::Mode, session::Session};
+use policy::{SessionId, StreamName, adaptation::Mode};
 
 use super::Site;
 use crate::{
@@ -42,24 +41,23 @@ impl<F: Feed> Site<F> {
         Some(Asked { rendition, ladder, place, rail })
     }
 
-    /// `found`, the playlist of a rung, as viewers get it now, or as this session alone does.
+    /// `found`, the playlist of a rung, as viewers get it now; as this one alone does, who may be asking for the first time.
     pub(super) async fn capped(
         &self,
         stream: &StreamName,
         rung: &Asked<'_>,
         found: Playlist,
-        session: Option<&Session>,
+        viewer: Option<(&SessionId, bool)>,
     ) -> Capped {
         let (mode, cap) = (self.mode(stream), rung.ladder.cap());
-        let each = session.filter(|_| mode == Mode::Server { per_session: true });
-        let own = each.and_then(|session| Some((&session.id, self.census.own_rung(&session.id)?)));
-        let highest_sent = own.map_or(cap, |(_, own)| own.min(cap));
-        let stand_in = if rung.place > highest_sent {
-            self.stand_in(stream, &rung.ladder, highest_sent, &found).await
-        } else {
-            None
-        };
+        let each = viewer.filter(|_| mode == Mode::Server { per_session: true });
+        let own = each.and_then(|(id, _)| self.census.own_rung(id));
+        let highest_sent = own.map_or(cap, |own| own.min(cap));
         let lowered = rung.place > highest_sent;
+        let stand_in = match lowered {
+            true => self.stand_in(stream, &rung.ladder, highest_sent, &found).await,
+            false => None,
+        };
         let yields = found.switching_set.is_some() && (!lowered || stand_in.is_some());
         if rung.rail.note_yields(yields) && lowered {
             tracing::warn!(
@@ -69,12 +67,51 @@ impl<F: Feed> Site<F> {
             );
         }
         self.feed.spare(stream.as_str(), rung.rendition, rung.place > cap && stand_in.is_some());
+        let given = match viewer {
+            Some((id, _)) if own.is_some() => {
+                let alone = self.alone(id, rung.rendition, true, &found, stand_in.as_ref());
+                alone.unwrap_or_else(|| rung.rail.give(found, stand_in))
+            }
+            Some((id, newcomer)) => self.together(id, newcomer, rung, found, stand_in),
+            None => rung.rail.give(found, stand_in),
+        };
         let highest = (mode != Mode::Client).then(|| rung.ladder.highest_sent());
-        let alone = own.and_then(|(id, _)| {
-            let make = |swaps: &mut Swaps| capped(swaps, found.clone(), stand_in.as_ref());
-            self.census.with_list(id, rung.rendition, make)
-        });
-        Capped { given: alone.unwrap_or_else(|| rung.rail.give(found, stand_in)), highest }
+        Capped { given, highest }
+    }
+
+    /// What all are given, but for who comes while that still has segments of before the cap fell: nothing was listed to a newcomer
+    /// yet, and the first segments come in a burst. It is given what all are as soon as that is the same.
+    fn together(
+        &self,
+        id: &SessionId,
+        newcomer: bool,
+        rung: &Asked<'_>,
+        found: Playlist,
+        stand_in: Option<StandIn>,
+    ) -> Given {
+        let begins = newcomer && stand_in.is_some();
+        let alone = self.alone(id, rung.rendition, begins, &found, stand_in.as_ref());
+        let all = rung.rail.give(found, stand_in);
+        match alone {
+            Some(alone) if alone.playlist.body[..] != all.playlist.body[..] => alone,
+            Some(_) => {
+                self.census.drop_list(id, rung.rendition);
+                all
+            }
+            None => all,
+        }
+    }
+
+    /// What one session alone is given, if it is.
+    fn alone(
+        &self,
+        id: &SessionId,
+        rendition: &str,
+        begins: bool,
+        found: &Playlist,
+        stand_in: Option<&StandIn>,
+    ) -> Option<Given> {
+        self.census.with_list(id, rendition, begins, |swaps| capped(swaps, found.clone(), stand_in))
     }
 
     /// The playlist of the highest rung up to `cap` whose segments may stand for those of `found`.

@@ -79,16 +79,18 @@ impl<F: Feed> Site<F> {
         let (target_duration, ended) = (found.target_duration, found.ended);
         let place = rung.as_ref().map(|rung| rung.place);
         let asked = Asked { stream: name, rendition, rung: place, target_duration, ended };
+        let mut newcomer = false;
         match &session {
             Some(session) => {
                 let noted = self.census.reloaded(session, asked, caller.line(), self.clock.now());
-                noted.map_err(|full| self.full(full))?;
+                newcomer = noted.map_err(|full| self.full(full))?;
             }
             None if counts => self.census.reloaded_unknown(asked),
             None => {}
         }
         let Some(rung) = rung else { return Ok(self.form(&found, request.headers())) };
-        let capped = self.capped(name, &rung, found, session.as_ref()).await;
+        let viewer = session.as_ref().map(|session| (&session.id, newcomer));
+        let capped = self.capped(name, &rung, found, viewer).await;
         if let Some(sent) = &capped.given.sent {
             self.census.names(stream, sent.as_str(), caller.line());
         }

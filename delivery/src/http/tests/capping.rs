@@ -30,7 +30,7 @@ async fn who_plays_is_sent_the_cap_from_the_next_segment_on() {
     play.site.adapt().await;
     assert_eq!(play.get(&list(&play, "720p", "a")).await.body(), before.body(), "what is listed stays");
     play.site.feed.newest.store(4, Relaxed);
-    let after = play.get(&list(&play, "720p", "b")).await;
+    let after = play.get(&list(&play, "720p", "a")).await;
     assert!(text(&after).ends_with("\n3.ts\n#EXTINF:2.0,\n../240p/4.ts\n"), "{}", text(&after));
     assert!(text(&play.get(&list(&play, "240p", "c")).await).ends_with("\n4.ts\n"));
     play.site.adaptation.pin("live", None);
@@ -192,4 +192,25 @@ async fn a_player_that_names_segments_of_another_rung_on_another_connection_is_o
         soon(body.frame()).await.unwrap().unwrap();
     }
     assert_eq!(play.viewers_after(Duration::from_secs(8)), 1, "it is being sent what its playlist names");
+}
+
+#[tokio::test]
+async fn who_comes_when_the_cap_has_fallen_is_listed_nothing_of_before_and_soon_what_all_are() {
+    let play = Scene::with_ladder().begin().await;
+    play.get(&list(&play, "720p", "a")).await;
+    play.site.adaptation.pin("live", Some(0));
+    play.site.adapt().await;
+    let newcomer = list(&play, "720p", "b");
+    for newest in [3, 4] {
+        play.site.feed.newest.store(newest, Relaxed);
+        let given = play.get(&newcomer).await;
+        assert_eq!(text(&given).matches("../240p/").count() as u64, newest, "{}", text(&given));
+    }
+    let all = play.get(&list(&play, "720p", "a")).await;
+    assert_eq!(text(&all).matches("../240p/").count(), 1, "{}", text(&all));
+    play.site.adaptation.pin("live", None);
+    play.site.adapt().await;
+    play.site.feed.newest.store(5, Relaxed);
+    let given = play.get(&newcomer).await;
+    assert!(text(&given).ends_with("../240p/4.ts\n#EXTINF:2.0,\n5.ts\n"), "{}", text(&given));
 }
