@@ -20,8 +20,10 @@ async fn the_demo_shows_every_step_and_ends_well() {
         "both run and know each other",
         "viewer 6 plays",
         "3 stay at the primary, 3 play from the relay",
+        "quality has gone down for those at the primary",
         "no viewer has stalled",
         "the relay is drained and gone",
+        "the highest rung is sent again",
         "http://127.0.0.1:7000/watch/live.m3u8",
         "http://127.0.0.1:9100/metrics",
     ] {

@@ -35,6 +35,9 @@ pub struct Shape {
     pub latency_ms: u32,
 }
 
+/// Lines that one subnet can have: addresses of a /24, four to a line.
+const LINES: u8 = 64;
+
 impl SlowLine {
     /// A line on which `kbit_per_s` come down from the servers of `subnet`; nothing is slow upwards.
     ///
@@ -52,14 +55,29 @@ impl SlowLine {
     #[must_use]
     pub fn shaped(subnet: &Subnet, shape: Shape) -> Self {
         let [_, second, third, _] = subnet.host(0).octets();
-        // Names of interfaces have 15 characters at most.
-        let name = format!("slow-{second}-{third}");
-        let line = Self { outside: format!("{name}o"), name };
-        let (name, outside, inside) = (&line.name, &line.outside, format!("{}i", line.name));
         // Benchmarks' own addresses (RFC 2544), four to a line.
-        let block = second & !3;
-        let near = Ipv4Addr::new(198, 18, third, block + 1);
-        let far = Ipv4Addr::new(198, 18, third, block + 2);
+        Self::over(subnet, Ipv4Addr::new(198, 18, third, second & !3), &format!("slow-{second}-{third}"), shape)
+    }
+
+    /// One of several lines to the same servers, each of which has one for itself.
+    ///
+    /// # Panics
+    /// When this process may not make one, with the command that failed.
+    #[must_use]
+    pub fn nth(subnet: &Subnet, nth: u8, shape: Shape) -> Self {
+        assert!(nth < LINES, "there are addresses for {LINES} lines");
+        let [_, second, third, _] = subnet.host(0).octets();
+        Self::over(subnet, Ipv4Addr::new(198, 19, third, nth * 4), &format!("s{second}-{third}-{nth}"), shape)
+    }
+
+    /// A line whose two ends have addresses in the four from `network` on.
+    fn over(subnet: &Subnet, network: Ipv4Addr, name: &str, shape: Shape) -> Self {
+        // Names of interfaces have 15 characters at most.
+        let line = Self { outside: format!("{name}o"), name: name.to_owned() };
+        let (name, outside, inside) = (&line.name, &line.outside, format!("{}i", line.name));
+        let [a, b, c, block] = network.octets();
+        let near = Ipv4Addr::new(a, b, c, block + 1);
+        let far = Ipv4Addr::new(a, b, c, block + 2);
         run(&format!("ip netns add {name}"));
         run(&format!("ip link add {outside} type veth peer name {inside} netns {name}"));
         run(&format!("ip addr add {near}/30 dev {outside}"));
@@ -70,7 +88,6 @@ impl SlowLine {
         run(&format!("ip -n {name} link set {inside} up"));
         run(&format!("ip -n {name} route add {}/24 via {near}", subnet.host(0)));
         // Whatever this machine's default is: BBR leaves the line to whoever came first, and nothing to those who adapt.
-        let network = Ipv4Addr::new(198, 18, third, block);
         run(&format!("ip route change {network}/30 dev {outside} src {near} scope link congctl cubic"));
         // Loopback addresses are taken from and sent to these two interfaces only.
         run(&format!("sh -c {}", allow_loopback(outside)));

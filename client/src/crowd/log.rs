@@ -31,6 +31,9 @@ struct Line<'a> {
     region: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'a str>,
+    /// The rendition of the newest segment that came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<&'a str>,
 }
 
 impl Log {
@@ -45,9 +48,9 @@ impl Log {
         self.write(&Line { event: Some("start"), session: "", server: None, ..line(viewer, region) });
     }
 
-    /// The answer to a reload of a media playlist came from `server`.
-    pub(super) fn reload(&self, viewer: u32, region: &str, session: &str, server: &str) {
-        self.write(&Line { session, server: Some(server), ..line(viewer, region) });
+    /// The answer to a reload of a media playlist came from `server`; the newest segment that came before was of `sent`.
+    pub(super) fn reload(&self, viewer: u32, region: &str, session: &str, server: &str, sent: Option<&str>) {
+        self.write(&Line { session, server: Some(server), sent, ..line(viewer, region) });
     }
 
     /// The picture moves again, or the viewer leaves while it stands still.
@@ -72,5 +75,5 @@ impl Log {
 }
 
 fn line(viewer: u32, region: &str) -> Line<'_> {
-    Line { unix_ms: unix_ms(), viewer, event: None, stalled_ms: None, session: "", region, server: None }
+    Line { unix_ms: unix_ms(), viewer, event: None, stalled_ms: None, session: "", region, server: None, sent: None }
 }

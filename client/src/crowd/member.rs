@@ -121,7 +121,8 @@ impl Observer for Watched<'_> {
                     self.at = Some(server.to_owned());
                 }
                 if let Some(log) = &self.crowd.log {
-                    log.reload(self.number, &self.region, viewer.session(), server);
+                    let sent = viewer.player().sent();
+                    log.reload(self.number, &self.region, viewer.session(), server, sent);
                 }
             }
             Event::Trouble(error) => {
