@@ -58,7 +58,7 @@ export const engines = {
 // clock, when no new frame was shown, and how high the picture was. It is measured by the clock, not by events, because players
 // differ in what they say.
 const watch = ({ start, url }) => {
-  const seen = { errors: [], fatal: [], stalls: [], startedAt: null, skipped: 0, frozen: [], pictures: [] };
+  const seen = { errors: [], fatal: [], stalls: [], startedAt: null, skipped: 0, played: 0, frames: 0, frozen: [], pictures: [] };
   window.seen = seen;
   // An engine may replace the element that it is given.
   const video = () => document.querySelector('video');
@@ -73,11 +73,13 @@ const watch = ({ start, url }) => {
     if (moved && position > last.position + 1 && seen.startedAt === null) last = { position, at: now };
     else if (moved && seen.startedAt === null) {
       seen.startedAt = Math.round(now - asked);
-      first = { position, at: now };
+      first = { position, at: now, frames: video().getVideoPlaybackQuality().totalVideoFrames };
     } else if (moved && now - last.at > 250) {
       seen.stalls.push({ at: Math.round(performance.timeOrigin + last.at), ms: Math.round(now - last.at) });
     }
     if (moved) last = { position, at: now };
+    if (first) seen.played = Math.round((position - first.position) * 1000);
+    if (first) seen.frames = video().getVideoPlaybackQuality().totalVideoFrames - first.frames;
     if (first) seen.skipped = Math.max(seen.skipped, Math.round((position - first.position) * 1000 - (now - first.at)));
     seen.still = seen.startedAt === null ? 0 : Math.round(now - last.at);
     const height = video().videoHeight;
@@ -100,11 +102,11 @@ const watch = ({ start, url }) => {
 
 // What the page has noted so far.
 const noted = () => {
-  const { droppedVideoFrames: dropped, totalVideoFrames: frames } = document.querySelector('video').getVideoPlaybackQuality();
+  const { droppedVideoFrames: dropped } = document.querySelector('video').getVideoPlaybackQuality();
   const { still, ...seen } = window.seen;
   // One that has not ended.
   const stalls = still > 500 ? [...seen.stalls, { at: Date.now() - still, ms: still }] : seen.stalls;
-  return { ...seen, stalls, dropped, frames };
+  return { ...seen, stalls, dropped };
 };
 
 // A browser with pages to open as often as wanted, each with an engine of its own.
@@ -125,10 +127,20 @@ export const open = async () => {
   await new Promise((listening) => pages.listen(0, '127.0.0.1', listening));
   const profile = mkdtempSync(join(tmpdir(), 'spillway-chromium-'));
   const browser = await chromium.launchPersistentContext(profile, launchOptions);
+  // A window for each, one after the other: a page that another one hides is drawn once a second.
+  const openWindow = async () => {
+    const session = await browser.newCDPSession(browser.pages()[0]);
+    const opened = browser.waitForEvent('page');
+    await session.send('Target.createTarget', { url: 'about:blank', newWindow: true });
+    await session.detach();
+    return opened;
+  };
+  let opening = Promise.resolve();
+  const window = () => (opening = opening.then(openWindow));
   return {
     // Plays a URL with the engine of a name; `loaded` is told the host of each segment that has come.
     play: async (name, url, loaded = () => {}) => {
-      const page = await browser.newPage();
+      const page = await window();
       page.on('console', (message) => console.error(message.text()));
       page.on('response', (response) => {
         const from = new URL(response.url());

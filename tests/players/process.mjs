@@ -18,20 +18,24 @@ const here = dirname(fileURLToPath(import.meta.url));
 const ffmpeg = (input) =>
   ['-nostdin', '-v', 'warning', '-re', '-i', input, '-f', 'null', '-', '-progress', 'pipe:1', '-stats_period', '0.1'];
 
-// How each player is started, which lines tell its position in seconds and the frames that it has dropped, and how long it may
-// say nothing although the picture moves.
+// How each player is started, which lines tell its position in seconds, the frames that it has decoded and dropped, or that one more
+// was decoded, and how long it may say nothing although the picture moves.
 const players = {
   ffmpeg: {
     command: (url) => ['ffmpeg', ...ffmpeg(url)],
     position: (line) => line.match(/^out_time_us=(\d+)/)?.[1] / 1e6,
+    frames: (line) => line.match(/^frame=(\d+)/)?.[1],
     dropped: (line) => line.match(/^drop_frames=(\d+)/)?.[1],
     says: 100,
   },
   mpv: {
+    // Its position follows the sound: a filter that tells each frame shows whether the picture moves, too.
     command: (url) =>
-      ['mpv', '--no-config', '--vo=null', '--ao=null', '--no-input-terminal', '--msg-level=all=warn,mpv=info',
-        `--script=${join(here, 'mpv.lua')}`, url],
+      ['mpv', '--no-config', '--vo=null', '--ao=null', '--no-input-terminal', '--vf=lavfi=[showinfo]',
+        '--msg-level=all=warn,mpv=info,ffmpeg=v', `--script=${join(here, 'mpv.lua')}`, url],
     position: (line) => line.match(/position ([\d.]+)/)?.[1],
+    error: (line) => line.match(/\bsaid (.*)/)?.[1],
+    frame: (line) => line.match(/showinfo_0: n: *\d+ pts:.* s:\d+x(\d+)/)?.[1],
     dropped: (line) => line.match(/dropped (\d+)/)?.[1],
     says: 50,
   },
@@ -89,30 +93,45 @@ const child = spawn(program, args, {
 const end = () => { try { process.kill(-child.pid, 'SIGTERM'); } catch { /* it has ended */ } };
 
 // A stall is a quarter of a second without a word that the picture has moved, beyond what the player is silent anyway.
-const seen = { errors: [], fatal: [], stalls: [], startedAt: null, dropped: null, skipped: 0 };
+const seen = { errors: [], fatal: [], stalls: [], startedAt: null, dropped: null, skipped: 0, played: 0, frames: null, frozen: [], pictures: [] };
 let last = null;
 let first = null;
+let shown = null;
+const complain = (line) => { if (line?.trim() && seen.errors.length < 2000) seen.errors.push(line); };
+const picture = (height) => {
+  const now = Date.now();
+  if (shown !== null && now - shown > 250) seen.frozen.push({ at: shown, ms: now - shown });
+  if (height !== seen.pictures.at(-1)?.height) seen.pictures.push({ at: now, height });
+  seen.frames += 1;
+  shown = now;
+};
 const note = (line) => {
+  complain(player.error?.(line));
+  const height = player.frame?.(line);
+  if (height) picture(Number(height));
+  const frames = player.frames?.(line);
+  if (frames) seen.frames = Number(frames);
   seen.dropped = Number(player.dropped?.(line) ?? seen.dropped ?? NaN);
   const position = Number(player.position(line) ?? NaN);
   if (Number.isNaN(position) || position === last?.position) return;
   const now = Date.now();
   if (last && seen.startedAt === null) {
     seen.startedAt = now - asked;
-    first = { position, at: now };
+    first = { position, at: now, frames: seen.frames };
   }
   if (first) {
     const moved = player.counts ? Math.round((position - last.position) * 1000) : 0;
     const still = now - last.at - moved;
     if (still > 250 + player.says) seen.stalls.push({ at: last.at, ms: still });
   }
+  if (first) seen.played = Math.round((position - first.position) * 1000);
   if (first) seen.skipped = Math.max(seen.skipped, Math.round((position - first.position) * 1000 - (now - first.at)));
   last = { position, at: now };
 };
 createInterface({ input: child.stdout }).on('line', note);
 createInterface({ input: child.stderr }).on('line', (line) => {
   console.error(line);
-  if (line.trim() && seen.errors.length < 100) seen.errors.push(line);
+  complain(line);
 });
 
 let told = null;
@@ -127,6 +146,7 @@ if (!told) seen.fatal.push(`it ended by itself, with ${child.exitCode ?? child.s
 // One that has not ended; of a player that counts, what was shown meanwhile is not known: as long as it waits for a segment at most.
 const still = told && last ? told - last.at : 0;
 if (still > (player.counts ? 2000 : 500) + player.says) seen.stalls.push({ at: last.at, ms: still });
+if (seen.frames !== null) seen.frames -= first?.frames ?? 0;
 seen.dropped = Number.isNaN(seen.dropped) ? null : seen.dropped;
 console.log(JSON.stringify({ summary: seen }));
 process.exit(seen.fatal.length > 0 || seen.startedAt === null ? 1 : 0);

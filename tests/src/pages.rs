@@ -33,6 +33,17 @@ pub fn command(fleet: &Fleet, visits: &[Visit]) -> Command {
     node
 }
 
+/// Pages that play, beyond the first seconds in which an engine may be started again.
+#[must_use]
+pub fn settled(browser: &Program) -> usize {
+    #[derive(Deserialize)]
+    struct Line {
+        #[serde(rename = "settled")]
+        _engine: String,
+    }
+    lines::<Line>(browser).len()
+}
+
 /// What the viewer of each engine saw, by its name; of the pages that have been closed.
 #[must_use]
 pub fn summaries(browser: &Program) -> BTreeMap<String, Summary> {

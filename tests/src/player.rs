@@ -150,9 +150,15 @@ pub struct Summary {
     pub dropped: Option<u64>,
     /// How far the picture got ahead of the clock, in milliseconds: media that the viewer has missed.
     pub skipped: u64,
-    /// Frames that were decoded; `None` where the player does not say.
+    /// How much was played since the first moving picture, by the player's position, in milliseconds.
+    #[serde(default)]
+    pub played: u64,
+    /// Frames that were decoded since then; `None` where the player does not say.
     #[serde(default)]
     pub frames: Option<u64>,
+    /// How often it was started until it played on; 0 where it was started once in any case.
+    #[serde(default)]
+    pub starts: u64,
     /// When no new frame was shown for more than a quarter of a second, where that is seen apart from the position.
     #[serde(default)]
     pub frozen: Vec<Stall>,
