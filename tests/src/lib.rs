@@ -10,13 +10,17 @@
 
 pub mod alone;
 pub mod bench;
+mod capped_list;
+pub mod caps;
 pub mod census;
 pub mod client;
 pub mod connection;
 pub mod fleet;
 pub mod http;
 pub mod ladder;
+pub mod list_watch;
 pub mod network;
+pub mod packets;
 pub mod pages;
 pub mod player;
 pub mod program;
@@ -27,6 +31,7 @@ pub mod scrape;
 pub mod sightings;
 pub mod slow_line;
 pub mod source;
+pub mod stand_in;
 pub mod wait;
 
 pub use client::{Ran, client};
@@ -36,4 +41,5 @@ pub use player::Player;
 pub use program::Program;
 pub use proxy::Proxy;
 pub use slow_line::{Shape, SlowLine};
+pub use stand_in::StandIn;
 pub use wait::{eventually, holds_for, stays};
