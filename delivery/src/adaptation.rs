@@ -45,6 +45,8 @@ pub struct Adaptation {
     settings: Settings,
     config: Config,
     capacity: u32,
+    /// Bits per second that the uplink carries, as the operator says.
+    configured: Option<u64>,
     ladders: HashMap<StreamName, Arc<Ladder>>,
     state: Mutex<State>,
     standing: ArcSwap<Standing>,
@@ -99,6 +101,7 @@ impl Adaptation {
             settings: config.settings(kind),
             config,
             capacity,
+            configured: uplink.filter(|bits| *bits > 0),
             ladders: HashMap::new(),
             state: Mutex::new(State {
                 uplink: uplink::Uplink::new(uplink),
@@ -190,35 +193,32 @@ impl Adaptation {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let egress = state.to_viewers.bits_per_second(sent.to_viewers, now);
         let to_relays = state.to_relays.bits_per_second(sent.to_relays, now);
-        let uplink = self.uplink(&mut state, count, egress + to_relays, now);
-        let share = uplink.map(|bits| self.settings.viewers_share(bits, to_relays));
-        metrics::uplink(uplink, share, egress);
-
         self.ladders.pin().retain(|stream, _| modes.contains_key(stream));
         state.caps.retain(|stream, _| modes.contains_key(stream));
-        let mut room = self.capacity;
-        let mut caps = Vec::new();
         let wanted: BTreeMap<&StreamName, f64> =
-            modes.keys().map(|stream| (stream, self.wanted(stream, count))).collect();
+            modes.keys().map(|stream| (stream, self.wanted(stream, count, egress))).collect();
         let all: f64 = wanted.values().sum();
+        let sight = sight(count, egress + to_relays, all);
+        let uplink = self.uplink(&mut state, sight, now);
+        let share = uplink.map(|bits| self.settings.viewers_share(bits, to_relays));
+        metrics::uplink(uplink, share, egress);
+        let room = self.room(modes, to_relays);
+        let mut caps = Vec::new();
         for (stream, mode) in modes {
             let Some(ladder) = self.ladder(stream.as_str()) else { continue };
             let part = if all > 0.0 { wanted[stream] / all } else { 1.0 };
             // Where players pick alone, the uplink caps nothing.
             let share = share.filter(|_| *mode != Mode::Client).map(|share| scaled(share, part));
-            let rungs = load(stream, &ladder, count);
+            let rungs = load(stream, &ladder, count, egress);
             let cap = state.caps.entry(stream.clone()).or_default();
             let load = Load { ladder: &rungs, egress: scaled(egress, part), share };
             if let Some(change) = cap.observe(&load, &self.settings, now) {
                 said(stream, &ladder, change, &load);
             }
             ladder.set_cap(if cap.is_capped() { cap.cap() } else { usize::MAX });
-            metrics::rung_cap(stream, cap.cap());
+            metrics::rung_cap(stream, cap.cap(), cap.is_pinned());
             if let (true, Some(rendition)) = (cap.is_capped(), ladder.name(cap.cap())) {
                 caps.push(Cap { stream: stream.clone(), rung: cap.cap(), rendition });
-            }
-            if let Some(share) = share {
-                room = room.min(self.settings.room(share, ladder.rate(0)).max(1));
             }
         }
         metrics::room(room);
@@ -226,33 +226,45 @@ impl Adaptation {
         room
     }
 
-    fn uplink(&self, state: &mut State, count: &Count, egress: u64, now: Time) -> Option<u64> {
-        if self.config.learn {
-            let sight = uplink::Sight { egress, served: count.served, behind: count.behind };
-            if state.uplink.observe(sight, self.settings.hold, now) {
-                tracing::warn!(
-                    bits_per_second = state.uplink.bits_per_second(),
-                    viewers = count.served,
-                    behind = count.behind,
-                    "most viewers fall behind real time: the uplink carries less than was known"
-                );
-            }
+    /// Viewers that the uplink carries at the lowest rung, as far as the operator says what it carries: what is only learnt turns nobody
+    /// away.
+    fn room(&self, modes: &BTreeMap<StreamName, Mode>, to_relays: u64) -> u32 {
+        let capped = modes.iter().filter(|(_, mode)| **mode != Mode::Client);
+        let lowest = capped.filter_map(|(stream, _)| Some(self.ladder(stream.as_str())?.rate(0))).max();
+        let Some((uplink, lowest)) = self.configured.zip(lowest) else { return self.capacity };
+        let share = self.settings.viewers_share(uplink, to_relays);
+        self.settings.room(share, lowest).clamp(1, self.capacity)
+    }
+
+    fn uplink(&self, state: &mut State, sight: uplink::Sight, now: Time) -> Option<u64> {
+        if self.config.learn && state.uplink.observe(sight, self.settings.hold, now) {
+            tracing::warn!(
+                bits_per_second = state.uplink.bits_per_second(),
+                viewers = sight.viewers,
+                behind = sight.behind,
+                "most viewers fall behind real time: the uplink carries less than was known"
+            );
         }
         state.uplink.bits_per_second()
     }
 
     /// Bits per second that a stream's viewers would take if nothing were capped: by it streams share the uplink.
-    fn wanted(&self, stream: &StreamName, count: &Count) -> f64 {
+    fn wanted(&self, stream: &StreamName, count: &Count, egress: u64) -> f64 {
         let Some(ladder) = self.ladder(stream.as_str()) else { return 0.0 };
-        let rungs = load(stream, &ladder, count);
+        let rungs = load(stream, &ladder, count, egress);
         Load { ladder: &rungs, egress: 0, share: None }.expected(usize::MAX)
     }
 }
 
-fn load(stream: &StreamName, ladder: &Ladder, count: &Count) -> Vec<adaptation::Rung> {
+fn load(stream: &StreamName, ladder: &Ladder, count: &Count, egress: u64) -> Vec<adaptation::Rung> {
     let of_stream = |tally: &&Tally| tally.stream == *stream;
     let viewers = count.viewers.iter().filter(of_stream).map(|tally| tally.viewers).sum();
-    ladder.load(count.asking.get(stream).map_or(&[], Vec::as_slice), viewers)
+    ladder.load(count.asking.get(stream).map_or(&[], Vec::as_slice), viewers, egress)
+}
+
+fn sight(count: &Count, egress: u64, wanted: f64) -> uplink::Sight {
+    let viewers = count.viewers.iter().map(|tally| tally.viewers).fold(0, u32::saturating_add);
+    uplink::Sight { egress, wanted: scaled(1, wanted), viewers, behind: count.behind }
 }
 
 fn said(stream: &StreamName, ladder: &Ladder, change: Change, load: &Load<'_>) {

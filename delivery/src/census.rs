@@ -43,6 +43,7 @@ pub use self::{
     line::{Connected, Line, Waiting},
 };
 use self::{
+    personal::Personal,
     record::{Coming, Record, Reload, millis},
     sweep::Sweeper,
 };
@@ -66,7 +67,7 @@ pub struct Tally {
 pub struct Count {
     /// Who counts.
     pub viewers: Vec<Tally>,
-    /// Sessions by the rung that they ask for, the lowest first; also those that do not count yet.
+    /// Sessions that take media, by the rung that they ask for, the lowest first; also those that do not count yet.
     pub asking: BTreeMap<StreamName, Vec<u32>>,
     /// Sessions on whose connections something was being sent.
     pub served: u32,
@@ -130,6 +131,8 @@ pub struct Census {
     reloaders: HashMap<u64, Arc<Record>>,
     /// Sessions that went elsewhere, and when.
     departed: HashMap<SessionId, Time>,
+    /// What was listed to sessions alone that are gone, and since when: who comes back may still have it.
+    silent: HashMap<SessionId, (Time, Arc<Personal>)>,
     opened_total: AtomicU64,
     departed_total: AtomicU64,
     refused_total: AtomicU64,
@@ -168,6 +171,7 @@ impl Census {
             next_line: AtomicU64::new(0),
             reloaders: HashMap::new(),
             departed: HashMap::new(),
+            silent: HashMap::new(),
             opened_total: AtomicU64::new(0),
             departed_total: AtomicU64::new(0),
             refused_total: AtomicU64::new(0),
@@ -221,7 +225,7 @@ impl Census {
         Full(self.room())
     }
 
-    /// Notes a reload of a media playlist on this connection. Whether it is the session's first here.
+    /// Notes a reload of a media playlist on this connection. Whether it is the session's first of a rung here.
     ///
     /// # Errors
     /// When the session is a newcomer and there is no room for it.
@@ -238,9 +242,9 @@ impl Census {
         let reload = Reload { rendition, rung, target_duration, life };
         let records = self.records.pin();
         if let Some(record) = records.get(&session.id) {
-            record.reloaded(reload, now);
+            let first = record.reloaded(reload, now);
             self.carried(line, record, asked);
-            return Ok(false);
+            return Ok(first);
         }
         if self.present.load(Relaxed) >= self.config.max_sessions {
             self.reloaded_unknown(asked);
@@ -250,17 +254,21 @@ impl Census {
         if !self.reserve(limit) {
             return Err(self.refuse());
         }
-        let record = Arc::new(Record::new(session.clone(), reload, self.coming_of(session, asked), now));
+        let record = Record::new(session.clone(), reload, self.coming_of(session, asked), now);
+        if let Some((_, personal)) = self.silent.pin().remove(&session.id) {
+            record.goes_on_with(Arc::clone(personal));
+        }
+        let record = Arc::new(record);
         match records.try_insert(session.id.clone(), Arc::clone(&record)) {
             Ok(_) => {
                 self.carried(line, &record, asked);
-                Ok(true)
+                Ok(rung.is_some())
             }
             Err(occupied) => {
                 self.release();
-                occupied.current.reloaded(reload, now);
+                let first = occupied.current.reloaded(reload, now);
                 self.carried(line, occupied.current, asked);
-                Ok(false)
+                Ok(first)
             }
         }
     }
@@ -289,16 +297,17 @@ impl Census {
         self.records.pin().get(session).map(|record| record.personal().rung())
     }
 
-    /// Does something with what was listed to a session alone of a rendition; none if nothing was, unless that `begins` now.
+    /// Does something with what was listed to a session alone of a rendition; none if nothing was, unless that `begins` now,
+    /// perhaps with what was listed to it together with all others.
     pub fn with_list<T>(
         &self,
         session: &SessionId,
         rendition: &str,
-        begins: bool,
+        begins: Option<Option<Swaps>>,
         act: impl FnOnce(&mut Swaps) -> T,
     ) -> Option<T> {
         let records = self.records.pin();
-        let record = records.get(session).filter(|record| begins || record.is_personal())?;
+        let record = records.get(session).filter(|record| begins.is_some() || record.is_personal())?;
         record.personal().with_list(rendition, begins, act)
     }
 
@@ -312,7 +321,7 @@ impl Census {
     /// Decides for each session of a stream up to which rung its own line carries, of a ladder of these rates, lowest first.
     pub fn decide_for_each(&self, stream: &StreamName, rates: &[u64], settings: &Settings, now: Time) {
         for line in self.lines.pin().values() {
-            line.measure();
+            line.measure(stream);
         }
         for record in self.records.pin().values().filter(|record| record.session.stream == *stream) {
             record.decide(rates, settings, now);
@@ -325,6 +334,7 @@ impl Census {
             let reloader = reloader(line, stream, rendition);
             line.joins(self.reloaders.pin().get(&reloader).cloned());
         }
+        line.takes_media();
     }
 
     /// Notes that a viewer asked anything at all.
@@ -432,6 +442,14 @@ impl Census {
         self.present.fetch_sub(1, Relaxed);
     }
 
+    /// Remembers what was listed to a session alone that goes.
+    fn remember(&self, record: &Record, now: Time) {
+        let silent = self.silent.pin();
+        if let Some(personal) = record.made_personal().filter(|_| silent.len() < self.config.max_departed) {
+            silent.insert(record.session.id.clone(), (now, personal));
+        }
+    }
+
     /// Drops a session that is here, and remembers it first: it may ask again at this moment.
     fn depart(&self, session: &SessionId, now: Time) -> Option<Arc<Record>> {
         let records = self.records.pin();
@@ -439,11 +457,10 @@ impl Census {
             return None;
         }
         self.departed.pin().insert(session.clone(), now);
-        let record = records.remove(session).cloned();
-        if record.is_some() {
-            self.release();
-        }
-        record
+        let record = records.remove(session).cloned()?;
+        self.release();
+        self.remember(&record, now);
+        Some(record)
     }
 }
 

@@ -26,6 +26,7 @@ const EGRESS_BYTES: &str = "spillway_egress_bytes_total";
 const REQUEST_SECONDS: &str = "spillway_request_seconds";
 const CACHE_BYTES: &str = "spillway_cache_bytes";
 const RUNG_CAP: &str = "spillway_rung_cap";
+const RUNG_CAP_HELD: &str = "spillway_rung_cap_held";
 const ADAPTATION_CHANGES: &str = "spillway_adaptation_changes_total";
 const UPLINK: &str = "spillway_uplink_bytes_per_second";
 const VIEWERS_SHARE: &str = "spillway_viewers_share_bytes_per_second";
@@ -111,6 +112,11 @@ fn describe_adaptation() {
         Unit::Count,
         "The highest rung of a stream's ladder that is sent now; 0 is the lowest"
     );
+    describe_gauge!(
+        RUNG_CAP_HELD,
+        Unit::Count,
+        "Whether an operator holds a stream's rung cap where it is: 1 or 0"
+    );
     describe_counter!(
         ADAPTATION_CHANGES,
         Unit::Count,
@@ -143,9 +149,10 @@ pub(crate) fn adaptation_change(change: Change) {
     counter!(ADAPTATION_CHANGES, "direction" => direction, "reason" => change.reason.as_str()).increment(1);
 }
 
-/// The highest rung of a stream that is sent.
+/// The highest rung of a stream that is sent, and whether an operator holds it there.
 #[allow(clippy::cast_precision_loss, reason = "ladders have few rungs")]
-pub(crate) fn rung_cap(stream: &StreamName, cap: usize) {
+pub(crate) fn rung_cap(stream: &StreamName, cap: usize, pinned: bool) {
+    gauge!(RUNG_CAP_HELD, "stream" => stream.as_str().to_owned()).set(f64::from(u8::from(pinned)));
     gauge!(RUNG_CAP, "stream" => stream.as_str().to_owned()).set(cap as f64);
 }
 

@@ -76,6 +76,8 @@ pub(crate) struct TcpInfo {
     /// For how long there was something to send, written and not yet acknowledged: whole ticks of the kernel's clock, of 1 to 10 ms,
     /// so that an answer which is acknowledged within one may not show.
     pub(crate) busy: Duration,
+    /// For how long of that the peer took nothing more: a player that has enough and does not read, which says nothing of the line.
+    pub(crate) held_up: Duration,
     /// Bytes sent again.
     pub(crate) retransmitted_bytes: u64,
     /// Bytes per second that it is sent at most; `u64::MAX` without a limit.
@@ -131,6 +133,7 @@ pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
     (failed == 0 && length == whole).then(|| TcpInfo {
         bytes_acked: info.bytes_acked,
         busy: Duration::from_micros(info.busy_time_us),
+        held_up: Duration::from_micros(info.rwnd_limited_us),
         retransmitted_bytes: info.bytes_retrans,
         max_pacing_rate: info.max_pacing_rate,
     })

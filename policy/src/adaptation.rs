@@ -182,7 +182,9 @@ pub struct Adaptation {
     cap: usize,
     changed: Option<Time>,
     viewers: u32,
-    /// When more came last.
+    /// How many they were when they were few: by this it is seen that more come.
+    few: u32,
+    /// When markedly more had come last.
     grew: Option<Time>,
     ramp: Ramp,
     fits_since: Option<Time>,
@@ -227,12 +229,14 @@ impl Adaptation {
             return self.change(pinned.min(top), Reason::Operator, now);
         }
         let viewers = load.ladder.iter().map(|rung| rung.viewers).fold(0, u32::saturating_add);
-        if viewers > self.viewers {
-            self.grew = Some(now);
+        if f64::from(viewers) > f64::from(self.few) * (1.0 + GROWS) {
+            (self.few, self.grew) = (viewers, Some(now));
         }
+        self.few = self.few.min(viewers);
         self.viewers = viewers;
         self.ramp.observe(viewers, now);
-        let Some(share) = load.share else { return self.change(top, Reason::Room, now) };
+        // Where nobody knows, everything fits; but from one that was known the cap rises as it always does.
+        let share = load.share.unwrap_or(u64::MAX);
         let scale = self.scale(load, settings, now) * self.growth(settings, now);
         let share = share as f64;
         let fits = |cap: usize| load.expected(cap) * scale <= share;
@@ -243,12 +247,6 @@ impl Adaptation {
         }
         let above = load.expected_above(self.cap) * scale;
         self.rise(self.cap < top && above <= share * (1.0 - settings.margin), settings, now)
-    }
-
-    /// When the cap will rise if nothing changes.
-    #[must_use]
-    pub fn deadline(&self, settings: &Settings) -> Option<Time> {
-        Some(self.fits_since? + settings.hold)
     }
 
     fn rise(&mut self, fits: bool, settings: &Settings, now: Time) -> Option<Change> {
@@ -291,6 +289,9 @@ impl Adaptation {
         Some(Change { from, to: cap, reason })
     }
 }
+
+/// By how much viewers must become more for their bursts to show in what is sent: the comings and goings of a crowd are less.
+const GROWS: f64 = 0.1;
 
 /// Rungs that take more than twice what they say are an error of the ladder or a burst of newcomers, and not to be reckoned with.
 const MOST_SCALE: f64 = 2.0;

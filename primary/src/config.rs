@@ -184,6 +184,9 @@ impl Config {
     }
 }
 
+/// The least pace by which it can be seen that a line carries the next rung with room to spare.
+const LEAST_MULTIPLE: f64 = 1.5;
+
 /// The configuration, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -208,6 +211,12 @@ impl Settings {
                 "per_session picks nothing unless the server does: set adaptation = \"server\" too"
                     .to_owned(),
             ));
+        }
+        let multiple = f64::from(config.http.pacing.multiple);
+        if config.per_session && (0.0 < multiple && multiple < LEAST_MULTIPLE) {
+            return Err(Usage(format!(
+                "with per_session a line is measured by what is sent on it, so nobody could climb: give an http.pacing.multiple of {LEAST_MULTIPLE} or more, or 0"
+            )));
         }
         let rung_cap = config.rung_cap.clone().validated().map_err(|error| Usage(error.to_string()))?;
         Ok(Self { reach, source, rung_cap, config })

@@ -130,6 +130,10 @@ fn order(act: &Act, request: &Request<Incoming>, peer: IpAddr) -> Response<Full<
             "orders are taken from this host only: give it there, over loopback\n",
         );
     }
+    // A page of any site can have a browser on this host send one; browsers say so.
+    if request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site") {
+        return text(StatusCode::FORBIDDEN, "orders are not taken from web pages: use curl\n");
+    }
     match act(request.uri().query().unwrap_or_default()) {
         Ok(done) => text(StatusCode::OK, format!("{done}\n")),
         Err(why) => text(StatusCode::BAD_REQUEST, format!("{why}\n")),
@@ -194,6 +198,9 @@ mod tests {
         assert!(send(address, "POST", "/cap?rung=0").await.ends_with("capped\n"));
         let refused = send(address, "POST", "/cap").await;
         assert!(refused.starts_with("HTTP/1.1 400") && refused.ends_with("give rung\n"), "{refused}");
+        let by_a_page =
+            send(address, "POST", "/cap?rung=0 HTTP/1.1\r\norigin: http://any.example\r\nx: ").await;
+        assert!(by_a_page.starts_with("HTTP/1.1 403"), "{by_a_page}");
 
         shutdown.stop();
         served.await.unwrap().unwrap();

@@ -90,7 +90,10 @@ impl Viewer {
         let stalls = after().filter(|line| line.event.as_deref() == Some("stall")).count();
         let seen = after().filter(|line| line.sent.is_some()).count();
         (!others.is_empty() || stalls > 0 || seen < 10).then(|| {
-            format!("{} kbit/s, {} fits: sent {others:?}, {stalls} stalls, {seen} reloads", self.kbit_per_s, self.fits)
+            format!(
+                "{} kbit/s, {} fits: sent {others:?}, {stalls} stalls, {seen} reloads",
+                self.kbit_per_s, self.fits
+            )
         })
     }
 }

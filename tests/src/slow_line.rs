@@ -56,7 +56,12 @@ impl SlowLine {
     pub fn shaped(subnet: &Subnet, shape: Shape) -> Self {
         let [_, second, third, _] = subnet.host(0).octets();
         // Benchmarks' own addresses (RFC 2544), four to a line.
-        Self::over(subnet, Ipv4Addr::new(198, 18, third, second & !3), &format!("slow-{second}-{third}"), shape)
+        Self::over(
+            subnet,
+            Ipv4Addr::new(198, 18, third, second & !3),
+            &format!("slow-{second}-{third}"),
+            shape,
+        )
     }
 
     /// One of several lines to the same servers, each of which has one for itself.

@@ -75,5 +75,14 @@ impl Log {
 }
 
 fn line(viewer: u32, region: &str) -> Line<'_> {
-    Line { unix_ms: unix_ms(), viewer, event: None, stalled_ms: None, session: "", region, server: None, sent: None }
+    Line {
+        unix_ms: unix_ms(),
+        viewer,
+        event: None,
+        stalled_ms: None,
+        session: "",
+        region,
+        server: None,
+        sent: None,
+    }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Whether a narrower uplink than `uplink` says, or one where it says nothing, is learnt from most viewers falling behind
-    /// real time together.
+    /// real time together. Off: what an operator knows is better, and a house full of bad lines looks like a full uplink.
     pub learn: bool,
     /// The part of the uplink that is filled at most: segments come in bursts, and a full queue delays everybody.
     pub safe_share: f64,
@@ -37,7 +37,7 @@ impl Default for Config {
     fn default() -> Self {
         let Settings { safe_share, relay_share, margin, hold, settle } = Settings::default();
         Self {
-            learn: true,
+            learn: false,
             safe_share,
             relay_share,
             margin,

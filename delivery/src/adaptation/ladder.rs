@@ -152,14 +152,17 @@ impl Ladder {
         (peak, cap == 0 && rungs.peaks.len() > 1)
     }
 
-    /// The rungs for policy, with the viewers who ask for each. Those of whom nobody knows what they ask for ask for the highest.
-    pub(super) fn load(&self, asking: &[u32], viewers: u32) -> Vec<Rung> {
+    /// The rungs for policy, with the viewers who ask for each. Of those of whom nobody knows what they ask for, as many ask for the
+    /// highest as what is sent can be: anybody can ask for playlists.
+    pub(super) fn load(&self, asking: &[u32], viewers: u32, egress: u64) -> Vec<Rung> {
         let (rungs, rails) = (self.rungs.load(), self.rails.pin());
         let known: u32 = asking.iter().sum();
         let top = rungs.names.len().saturating_sub(1);
+        let most = egress / rungs.rates.last().copied().unwrap_or_default().max(1) + 1;
+        let unknown = viewers.saturating_sub(known).min(u32::try_from(most).unwrap_or(u32::MAX));
         let rung = |(place, (name, rate)): (usize, (&Rendition, &u64))| {
             let asks = asking.get(place).copied().unwrap_or_default();
-            let unknown = if place == top { viewers.saturating_sub(known) } else { 0 };
+            let unknown = if place == top { unknown } else { 0 };
             let yields = rails.get(name).is_none_or(|rail| rail.yields());
             Rung { rate: *rate, viewers: asks.saturating_add(unknown), yields }
         };
@@ -229,8 +232,11 @@ mod tests {
 
     #[test]
     fn viewers_of_whom_nobody_knows_what_they_ask_for_ask_for_the_highest() {
-        let viewers: Vec<u32> = ladder().load(&[1, 2], 6).iter().map(|rung| rung.viewers).collect();
-        assert_eq!(viewers, [1, 2, 3]);
+        let asking = |egress| -> Vec<u32> {
+            ladder().load(&[1, 2], 6, egress).iter().map(|rung| rung.viewers).collect()
+        };
+        assert_eq!(asking(20_000_000), [1, 2, 3]);
+        assert_eq!(asking(2_000_000), [1, 2, 2], "no more than could be sent it");
     }
 
     #[test]

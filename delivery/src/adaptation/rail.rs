@@ -87,10 +87,19 @@ impl Rail {
         if let Some(made) = made.as_ref().filter(|made| made.is_of(&own, other.as_ref())) {
             return made.given.clone();
         }
+        // Who asked before the newest was there is given the newest all the same: what the older one lists may be forgotten already.
+        if let Some(made) = made.as_ref().filter(|made| made.given.playlist.newest > own.newest) {
+            return made.given.clone();
+        }
         let given = self.make(own.clone(), other.as_ref());
         let other = other.map(|other| other.body);
         self.made.store(Some(std::sync::Arc::new(Made { own: own.body, other, given: given.clone() })));
         given
+    }
+
+    /// What was decided on by now.
+    pub(crate) fn swaps(&self) -> Swaps {
+        self.swaps.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn make(&self, own: Playlist, other: Option<&StandIn>) -> Given {

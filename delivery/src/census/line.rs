@@ -22,10 +22,11 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use hls::cmcd::Report;
-use policy::{Region, Time};
+use policy::{Region, StreamName, Time};
 use tokio::net::TcpStream;
 
 use super::{Census, record::Record, sent::Sent};
+use crate::sys::TcpInfo;
 
 /// A connection. The server notes on it; the census' sweep reads it.
 #[derive(Debug)]
@@ -42,8 +43,11 @@ pub struct Line {
     delivered: AtomicU64,
     /// Since when it has had something left to send at every sweep, in milliseconds; 0 while it has not.
     busy_since: AtomicU64,
-    /// What the kernel had seen of it when it was measured last: bytes acknowledged, and for how long there was something to send.
+    /// What the kernel had seen of it when it was measured last: bytes acknowledged, and for how long there was something to send that
+    /// its peer would have taken.
     measured: Mutex<(u64, Duration)>,
+    /// For how long there had been something to send that its peer would have taken when it began to be busy.
+    sending_before: Mutex<Duration>,
     /// Answers that wait for our upstream.
     waiting: AtomicU32,
     /// A relay's, which has shown a pass.
@@ -80,6 +84,7 @@ impl Line {
             delivered: AtomicU64::new(0),
             busy_since: AtomicU64::new(0),
             measured: Mutex::default(),
+            sending_before: Mutex::default(),
             waiting: AtomicU32::new(0),
             relay: AtomicBool::new(false),
             sent: Sent::default(),
@@ -134,15 +139,53 @@ impl Line {
         self.carried.load_full()
     }
 
+    /// Notes that media are asked for on it.
+    pub(super) fn takes_media(&self) {
+        if let Some(record) = self.session() {
+            record.takes_media();
+        }
+    }
+
     /// Adds what it has carried since it was measured last to what its session's line carries.
-    pub(super) fn measure(&self) {
-        let Some(record) = self.session() else { return };
-        let Some(info) = self.socket.upgrade().and_then(|socket| crate::sys::tcp_info(&socket)) else {
-            return;
-        };
-        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bytes, busy) = std::mem::replace(&mut *measured, (info.bytes_acked, info.busy));
-        record.personal().carried(info.bytes_acked.saturating_sub(bytes), info.busy.saturating_sub(busy));
+    pub(super) fn measure(&self, stream: &StreamName) {
+        let Some(record) = self.session().filter(|record| record.session.stream == *stream) else { return };
+        let Some(info) = self.info() else { return };
+        let now = (info.bytes_acked, sending(info));
+        let (bytes, busy) =
+            std::mem::replace(&mut *self.measured.lock().unwrap_or_else(PoisonError::into_inner), now);
+        record.personal().carried(now.0.saturating_sub(bytes), now.1.saturating_sub(busy));
+    }
+
+    fn info(&self) -> Option<TcpInfo> {
+        self.socket.upgrade().and_then(|socket| crate::sys::tcp_info(&socket))
+    }
+
+    /// Since when it has had something left to send at every sweep, if it has.
+    fn busy_since(&self, left: u64, now: Time) -> Option<Time> {
+        let since = self.busy_since.load(Relaxed);
+        if left == 0 {
+            self.busy_since.store(0, Relaxed);
+            return None;
+        }
+        if since == 0 {
+            self.busy_since.store(now.as_millis().max(1), Relaxed);
+            let sending = self.info().map(sending).unwrap_or_default();
+            *self.sending_before.lock().unwrap_or_else(PoisonError::into_inner) = sending;
+            return Some(now);
+        }
+        Some(Time::from_millis(since))
+    }
+
+    /// Whether there has been something left to send for longer than it plays, and that for want of a faster line: who takes no more
+    /// because he has enough (ffmpeg reads no faster than it plays) falls behind nobody.
+    fn is_behind(&self, since: Time, target: Duration, now: Time) -> bool {
+        let busy = now.since(since);
+        if target.is_zero() || busy <= target * BEHIND_TARGETS {
+            return false;
+        }
+        let before = *self.sending_before.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where the kernel cannot tell, it counts.
+        self.info().is_none_or(|info| sending(info).saturating_sub(before) > busy / 2)
     }
 
     /// Whether it has carried a playlist of a session.
@@ -179,18 +222,13 @@ impl Line {
     pub(super) fn look(&self, now: Time) -> Option<Look> {
         let record = self.session()?;
         let (advances, left) = self.progress();
-        let busy_since = match self.busy_since.load(Relaxed) {
-            _ if left == 0 => 0,
-            0 => now.as_millis().max(1),
-            since => since,
-        };
-        self.busy_since.store(busy_since, Relaxed);
-        let busy = if busy_since == 0 { Duration::ZERO } else { now.since(Time::from_millis(busy_since)) };
+        let busy_since = self.busy_since(left, now);
         let target = record.target_duration();
+        let behind = busy_since.is_some_and(|since| self.is_behind(since, target, now));
         Some(Look {
             keeps_alive: advances || self.waiting.load(Relaxed) > 0,
             sends: advances || left > 0,
-            behind: !target.is_zero() && (busy > target * BEHIND_TARGETS || record.says_it_runs_out(now)),
+            behind: behind || record.says_it_runs_out(now),
             record,
         })
     }
@@ -207,6 +245,11 @@ impl Line {
         self.delivered.store(delivered, Relaxed);
         (delivered > before, written - delivered)
     }
+}
+
+/// For how long there was something to send that the peer would have taken.
+fn sending(info: TcpInfo) -> Duration {
+    info.busy.saturating_sub(info.held_up)
 }
 
 fn close(carried: Option<Arc<Record>>) {

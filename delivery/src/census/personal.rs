@@ -19,6 +19,12 @@ use policy::{
     },
 };
 
+/// Less than this says more of round trips than of the line: an initialization section, the end of a segment.
+const LEAST_BYTES: u64 = 16 << 10;
+
+/// But not if it took as long as this: then the line has become bad.
+const LEAST_BUSY: Duration = Duration::from_secs(1);
+
 /// Lists that are remembered of one session: a player of such a stream has one, and one more while it is moved.
 const MOST_LISTS: usize = 4;
 
@@ -35,6 +41,8 @@ pub(super) struct Personal {
 #[derive(Debug, Default)]
 struct State {
     cap: SessionCap,
+    /// Since when what was carried is added up.
+    since: Time,
     lists: BTreeMap<String, Swaps>,
 }
 
@@ -48,9 +56,19 @@ impl Personal {
 
     /// Makes of all that was carried the highest rung that it is sent, of a ladder of these rates, lowest first.
     pub(super) fn decide(&self, said: Option<u64>, rates: &[u64], settings: &Settings, now: Time) -> usize {
-        let (bytes, busy_us) = (self.bytes.swap(0, Relaxed), self.busy_us.swap(0, Relaxed));
-        let measured = Measurement { bytes, busy: Duration::from_micros(busy_us), said };
         let mut state = self.state();
+        // Several connections at once are busy in the same time.
+        let busy = Duration::from_micros(self.busy_us.load(Relaxed)).min(now.since(state.since));
+        let mut measured = Measurement { bytes: 0, busy, said };
+        if self.bytes.load(Relaxed) == 0 {
+            state.since = now;
+        } else if self.bytes.load(Relaxed) >= LEAST_BYTES || busy >= LEAST_BUSY {
+            measured.bytes = self.bytes.swap(0, Relaxed);
+            self.busy_us.store(0, Relaxed);
+            state.since = now;
+        } else {
+            measured.said = None;
+        }
         state.cap.observe(measured, rates, settings, now);
         state.cap.rung()
     }
@@ -64,20 +82,18 @@ impl Personal {
     pub(super) fn with_list<T>(
         &self,
         rendition: &str,
-        begins: bool,
+        begins: Option<Option<Swaps>>,
         act: impl FnOnce(&mut Swaps) -> T,
     ) -> Option<T> {
         let mut state = self.state();
         if let Some(list) = state.lists.get_mut(rendition) {
             return Some(act(list));
         }
-        if !begins {
-            return None;
-        }
+        let seed = begins?.unwrap_or_default();
         if state.lists.len() >= MOST_LISTS {
             state.lists.clear();
         }
-        Some(act(state.lists.entry(rendition.to_owned()).or_default()))
+        Some(act(state.lists.entry(rendition.to_owned()).or_insert(seed)))
     }
 
     /// Forgets what was listed to it alone.

@@ -5,7 +5,7 @@
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -66,13 +66,15 @@ pub(super) struct Record {
     rung: AtomicU32,
     /// The highest rung that its own line carries, where that was ever decided.
     own_rung: AtomicU32,
+    /// It has asked for media: who asks for playlists alone takes nothing of the uplink.
+    takes_media: AtomicBool,
     /// What its player said last of its buffer, in milliseconds; [`NOTHING_SAID`] before it did.
     said_buffer_ms: AtomicU64,
     /// What its player said last of its throughput, in bits per second; [`NOTHING_SAID`] before it did.
     said_throughput: AtomicU64,
     /// When it said so.
     said_at: AtomicU64,
-    personal: OnceLock<Box<Personal>>,
+    personal: OnceLock<Arc<Personal>>,
     /// Media that its connections have been sent.
     pub(super) sent: Sent,
 }
@@ -104,6 +106,7 @@ impl Record {
             told: AtomicBool::new(false),
             rung: AtomicU32::new(rung(reload)),
             own_rung: AtomicU32::new(NO_RUNG),
+            takes_media: AtomicBool::new(false),
             said_buffer_ms: AtomicU64::new(NOTHING_SAID),
             said_throughput: AtomicU64::new(NOTHING_SAID),
             said_at: AtomicU64::new(0),
@@ -112,13 +115,11 @@ impl Record {
         }
     }
 
-    /// Notes a further reload.
-    pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) {
+    /// Notes a further reload. Whether it is the first of a rung.
+    pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) -> bool {
         self.target_ms.store(millis(reload.target_duration), Relaxed);
         self.life_ms.store(millis(reload.life), Relaxed);
-        if reload.rung.is_some() {
-            self.rung.store(rung(reload), Relaxed);
-        }
+        let first = reload.rung.is_some() && self.rung.swap(rung(reload), Relaxed) == NO_RUNG;
         // Audio and video are asked for together.
         if now.since(self.first) >= reload.target_duration / 2 {
             self.reloaded.store(true, Relaxed);
@@ -127,6 +128,7 @@ impl Record {
             self.confirmed.store(true, Relaxed);
         }
         self.seen(now);
+        first
     }
 
     /// The rung that it asked for last, or the highest that its own line carries where that is lower.
@@ -141,9 +143,29 @@ impl Record {
         self.personal.get().is_some()
     }
 
+    /// Notes that it asks for media.
+    pub(super) fn takes_media(&self) {
+        self.takes_media.store(true, Relaxed);
+    }
+
+    /// The rung that it takes of the uplink, once it takes anything.
+    pub(super) fn taken_rung(&self) -> Option<usize> {
+        self.rung().filter(|_| self.takes_media.load(Relaxed))
+    }
+
+    /// What was made for it alone, if anything was.
+    pub(super) fn made_personal(&self) -> Option<Arc<Personal>> {
+        self.personal.get().cloned()
+    }
+
+    /// It was here before, and was listed this.
+    pub(super) fn goes_on_with(&self, personal: Arc<Personal>) {
+        self.personal.get_or_init(|| personal);
+    }
+
     /// What it alone is sent, made when it first matters.
     pub(super) fn personal(&self) -> &Personal {
-        self.personal.get_or_init(Box::default)
+        self.personal.get_or_init(Arc::default)
     }
 
     /// Decides up to which rung its own line carries.

@@ -18,6 +18,9 @@ pub(super) struct Sweeper {
     rates: BTreeMap<StreamName, Rate>,
 }
 
+/// For how long what was listed to somebody may still be held against what is listed now: longer than most windows of a live stream.
+const LISTED: Duration = Duration::from_secs(120);
+
 type Tallies = BTreeMap<(StreamName, Region, Class), u32>;
 
 impl Census {
@@ -43,6 +46,7 @@ impl Census {
         self.sweep_streams(&mut tallies, now);
         self.reloaders.pin().retain(|_, record| record.is_alive(now));
         self.forget_oldest_departed();
+        self.silent.pin().retain(|_, (since, _)| now.since(*since) <= LISTED);
         self.publish(tallies, Count { asking, served, behind, departed_total, ..Count::default() });
         // After the count that has them: who is told of them drops them from his.
         if self.arrive(arrived) || has_left {
@@ -84,8 +88,9 @@ impl Census {
         for (id, record) in &records {
             if !record.is_alive(now) {
                 // Asked again within the removal: it may just have reloaded.
-                if let Ok(Some(_)) = records.remove_if(id, |_, record| !record.is_alive(now)) {
+                if let Ok(Some((_, record))) = records.remove_if(id, |_, record| !record.is_alive(now)) {
                     self.release();
+                    self.remember(record, now);
                 }
                 continue;
             }
@@ -102,7 +107,7 @@ impl Census {
                 *tallies.entry(key).or_default() += 1;
             }
             // Newcomers among them, before they count: they take the most of the uplink.
-            if let Some(rung) = record.rung() {
+            if let Some(rung) = record.taken_rung() {
                 let rungs: &mut Vec<u32> = asking.entry(record.session.stream.clone()).or_default();
                 rungs.resize(rungs.len().max(rung + 1), 0);
                 rungs[rung] += 1;

@@ -401,9 +401,14 @@ fn sessions_are_counted_by_the_rung_that_they_asked_for_last() {
         let viewer = session(id, Class::Steers);
         let (stream, target_duration) = (&viewer.stream, TARGET);
         let asked = Asked { stream, rendition: "v0", rung, target_duration, ended: false };
-        census.reloaded(&viewer, asked, &no_line(), at(ms)).unwrap();
+        let line = no_line();
+        census.reloaded(&viewer, asked, &line, at(ms)).unwrap();
+        if id != "probe" {
+            census.media_asked("live", "v0", &line);
+        }
     };
     for ms in [0, 500] {
+        asks("probe", Some(2), ms);
         asks("a", Some(2), ms);
         asks("b", Some(0), ms);
         asks("c", None, ms);
@@ -411,7 +416,11 @@ fn sessions_are_counted_by_the_rung_that_they_asked_for_last() {
     asks("a", Some(1), 1_000);
     asks("a", None, 1_100);
     census.sweep(at(1_200));
-    assert_eq!(census.count().asking["live"], [1, 1], "sound has no rung, and changes none");
+    assert_eq!(
+        census.count().asking["live"],
+        [1, 1],
+        "sound has no rung and changes none, and who takes no media takes nothing"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use hls::cap::Swaps;
 use policy::{SessionId, StreamName, adaptation::Mode};
 
 use super::Site;
@@ -20,6 +21,17 @@ pub(super) struct Asked<'a> {
     /// Its place in the ladder, counted from the lowest.
     pub(super) place: usize,
     rail: Arc<Rail>,
+}
+
+/// Who asks for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Viewer<'a> {
+    /// The session.
+    pub(super) id: &'a SessionId,
+    /// It was given no rung's playlist here before, for all that is known.
+    pub(super) first: bool,
+    /// Nor anywhere.
+    pub(super) fresh: bool,
 }
 
 /// A playlist to give out.
@@ -47,11 +59,11 @@ impl<F: Feed> Site<F> {
         stream: &StreamName,
         rung: &Asked<'_>,
         found: Playlist,
-        viewer: Option<(&SessionId, bool)>,
+        viewer: Option<Viewer<'_>>,
     ) -> Capped {
         let (mode, cap) = (self.mode(stream), rung.ladder.cap());
         let each = viewer.filter(|_| mode == Mode::Server { per_session: true });
-        let own = each.and_then(|(id, _)| self.census.own_rung(id));
+        let own = each.and_then(|viewer| self.census.own_rung(viewer.id));
         let highest_sent = own.map_or(cap, |own| own.min(cap));
         let lowered = rung.place > highest_sent;
         let stand_in = match lowered {
@@ -59,7 +71,7 @@ impl<F: Feed> Site<F> {
             false => None,
         };
         let yields = found.switching_set.is_some() && (!lowered || stand_in.is_some());
-        if rung.rail.note_yields(yields) && lowered {
+        if rung.rail.note_yields(yields) && lowered && !found.ended {
             tracing::warn!(
                 %stream,
                 rendition = rung.rendition,
@@ -68,11 +80,12 @@ impl<F: Feed> Site<F> {
         }
         self.feed.spare(stream.as_str(), rung.rendition, rung.place > cap && stand_in.is_some());
         let given = match viewer {
-            Some((id, _)) if own.is_some() => {
-                let alone = self.alone(id, rung.rendition, true, &found, stand_in.as_ref());
+            Some(viewer) if own.is_some() => {
+                let seed = (!viewer.first).then(|| rung.rail.swaps());
+                let alone = self.alone(viewer.id, rung.rendition, Some(seed), &found, stand_in.as_ref());
                 alone.unwrap_or_else(|| rung.rail.give(found, stand_in))
             }
-            Some((id, newcomer)) => self.together(id, newcomer, rung, found, stand_in),
+            Some(viewer) => self.together(viewer, rung, found, stand_in),
             None => rung.rail.give(found, stand_in),
         };
         let highest = (mode != Mode::Client).then(|| rung.ladder.highest_sent());
@@ -83,31 +96,30 @@ impl<F: Feed> Site<F> {
     /// yet, and the first segments come in a burst. It is given what all are as soon as that is the same.
     fn together(
         &self,
-        id: &SessionId,
-        newcomer: bool,
+        viewer: Viewer<'_>,
         rung: &Asked<'_>,
         found: Playlist,
         stand_in: Option<StandIn>,
     ) -> Given {
-        let begins = newcomer && stand_in.is_some();
-        let alone = self.alone(id, rung.rendition, begins, &found, stand_in.as_ref());
+        let begins = (viewer.fresh && stand_in.is_some()).then_some(None);
+        let alone = self.alone(viewer.id, rung.rendition, begins, &found, stand_in.as_ref());
         let all = rung.rail.give(found, stand_in);
         match alone {
             Some(alone) if alone.playlist.body[..] != all.playlist.body[..] => alone,
             Some(_) => {
-                self.census.drop_list(id, rung.rendition);
+                self.census.drop_list(viewer.id, rung.rendition);
                 all
             }
             None => all,
         }
     }
 
-    /// What one session alone is given, if it is.
+    /// What one session alone is given, if it is; it may begin now, with what it was given together with all others before.
     fn alone(
         &self,
         id: &SessionId,
         rendition: &str,
-        begins: bool,
+        begins: Option<Option<Swaps>>,
         found: &Playlist,
         stand_in: Option<&StandIn>,
     ) -> Option<Given> {
@@ -153,7 +165,9 @@ impl<F: Feed> Site<F> {
         let room = self.adaptation.step(&modes, &count, self.egress.sent(), self.clock.now());
         self.census.set_room(room);
         for (stream, mode) in &modes {
-            self.look_at_unsure(stream, *mode).await;
+            // An upstream that does not answer is no reason to let a cap stand.
+            let look = self.look_at_unsure(stream, *mode);
+            let _asked_again = tokio::time::timeout(self.adaptation.config().interval, look).await;
             if let (Mode::Server { per_session: true }, Some(ladder)) =
                 (mode, self.adaptation.ladder(stream.as_str()))
             {
@@ -170,6 +184,8 @@ impl<F: Feed> Site<F> {
             let found = self.feed.media_playlist(stream.as_str(), rendition.as_str(), None).await;
             if let (Ok(found), Some(rung)) = (found, self.rung_of(stream, rendition.as_str()).await) {
                 self.capped(stream, &rung, found, None).await;
+                // Nobody may have asked for it.
+                self.feed.spare(stream.as_str(), rendition.as_str(), true);
             }
         }
     }

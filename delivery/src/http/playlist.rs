@@ -14,6 +14,7 @@ use policy::{
 use super::{
     Caller, Site,
     answer::{Answer, Refusal, playlist, redirect},
+    cap::Viewer,
     negotiation,
     viewer::Asker,
 };
@@ -36,17 +37,7 @@ impl<F: Feed> Site<F> {
         caller: &Caller,
     ) -> Result<Answer, Refusal> {
         let session = match self.asker(request, stream)? {
-            Asker::Relay => {
-                let msn = request.uri().query().and_then(|query| parameter(query, MSN));
-                let msn = msn.and_then(|msn| msn.parse().ok());
-                let found = self.feed.media_playlist(stream, rendition, msn).await?;
-                let mut answer = self.form(&found, request.headers());
-                if let Some(set) = found.switching_set {
-                    let set = http::HeaderValue::try_from(set.to_string());
-                    answer.headers_mut().insert(SWITCHING_SET_HEADER, set.expect("hexadecimal digits"));
-                }
-                return Ok(answer);
-            }
+            Asker::Relay => return self.to_relay(request, stream, rendition).await,
             Asker::Viewer(session, _) => Some(session),
             Asker::Anonymous => None,
         };
@@ -68,6 +59,37 @@ impl<F: Feed> Site<F> {
                 return Ok(self.send_to(&relay, request));
             }
         }
+        self.to_viewer(request, (stream, rendition), found, session, caller).await
+    }
+
+    /// A relay's: as it is, with what may stand for it, and held until the segment that it waits for is listed.
+    async fn to_relay<B>(
+        &self,
+        request: &Request<B>,
+        stream: &str,
+        rendition: &str,
+    ) -> Result<Answer, Refusal> {
+        let msn = request.uri().query().and_then(|query| parameter(query, MSN));
+        let msn = msn.and_then(|msn| msn.parse().ok());
+        let found = self.feed.media_playlist(stream, rendition, msn).await?;
+        let mut answer = self.form(&found, request.headers());
+        if let Some(set) = found.switching_set {
+            let set = http::HeaderValue::try_from(set.to_string());
+            answer.headers_mut().insert(SWITCHING_SET_HEADER, set.expect("hexadecimal digits"));
+        }
+        Ok(answer)
+    }
+
+    /// A viewer's: noted, and under the cap. A session that is not to be noted is none.
+    async fn to_viewer<B>(
+        &self,
+        request: &Request<B>,
+        (stream, rendition): (&str, &str),
+        found: Playlist,
+        session: Option<Session>,
+        caller: &Caller,
+    ) -> Result<Answer, Refusal> {
+        let counts = request.method() != http::Method::HEAD;
         let parsed: StreamName;
         let name = if let Some(session) = &session {
             &session.stream
@@ -89,7 +111,11 @@ impl<F: Feed> Site<F> {
             None => {}
         }
         let Some(rung) = rung else { return Ok(self.form(&found, request.headers())) };
-        let viewer = session.as_ref().map(|session| (&session.id, newcomer));
+        let viewer = session.as_ref().map(|session| Viewer {
+            id: &session.id,
+            first: newcomer,
+            fresh: newcomer && self.is_fresh(session),
+        });
         let capped = self.capped(name, &rung, found, viewer).await;
         if let Some(sent) = &capped.given.sent {
             self.census.names(stream, sent.as_str(), caller.line());

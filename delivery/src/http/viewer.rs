@@ -30,6 +30,9 @@ pub(super) fn own_keys() -> Keys {
     Keys::new(Key::new(0, rand::random()), None)
 }
 
+/// A session is fresh for so many seconds: what a slow player takes from its multivariant playlist to its first media playlist.
+const FRESH_S: u64 = 10;
+
 impl<F: Feed> Site<F> {
     /// Who asks for a playlist of `stream`.
     pub(super) fn asker<B>(&self, request: &Request<B>, stream: &str) -> Result<Asker, Refusal> {
@@ -80,6 +83,13 @@ impl<F: Feed> Site<F> {
         let situation = self.board.now();
         let token = situation.keys.as_deref().unwrap_or(&self.own_keys).sign(&session);
         (session, token)
+    }
+
+    /// Whether a session was begun just now, so that nothing was listed to it anywhere: its token says until when it lives. Where the manager
+    /// gives out other lives than this server's config says, nobody is fresh, or nobody after a while.
+    pub(super) fn is_fresh(&self, session: &Session) -> bool {
+        let born = session.expires_unix.checked_sub(self.config.session_life.as_secs());
+        born.and_then(|born| unix_now().checked_sub(born)).is_some_and(|age| age <= FRESH_S)
     }
 
     /// Players that do not steer are given the primary's playlists wherever they ask.

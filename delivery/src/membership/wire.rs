@@ -89,7 +89,11 @@ pub(super) fn goodbye(reason: &str) -> v1::AttachRequest {
 /// What a directive says, as the situation of a server that was in another before.
 pub(super) fn situation(directive: v1::Directive, before: &Situation) -> Result<Situation, InvalidDirective> {
     let provisional = directive.provisional;
-    let told = whole(directive, before.phase)?;
+    let mut told = whole(directive, before.phase)?;
+    if told.modes.is_empty() {
+        // A manager that knows no primary knows nobody's; what was listed by them goes on.
+        told.modes.clone_from(&before.modes);
+    }
     Ok(if provisional && before.generation > 0 { kept_as_it_was(told, before) } else { told })
 }
 

@@ -29,9 +29,6 @@ const DROP_WEIGHT: f64 = 0.7;
 /// How long a higher rung must fit, as a part of the server's hold: a session that climbs hurts nobody but itself.
 const HOLD_PART: f64 = 0.3;
 
-/// Less than this says more of round trips than of the line: an initialization section, the end of a segment.
-pub const LEAST_BYTES: u64 = 16 << 10;
-
 /// What was acknowledged on one session's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measurement {
@@ -93,9 +90,9 @@ impl SessionCap {
     }
 
     fn estimate(&mut self, measured: Measurement) {
-        let newest = if measured.bytes >= LEAST_BYTES {
+        let newest = if measured.bytes > 0 {
             measured.bytes as f64 * 8.0 / measured.busy.max(TICK).as_secs_f64()
-        } else if let (0, Some(said)) = (measured.bytes, measured.said) {
+        } else if let Some(said) = measured.said {
             said as f64
         } else {
             return;
@@ -157,14 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_little_to_measure_says_nothing() {
+    fn without_a_measurement_and_on_a_shorter_ladder_it_stays_within_the_ladder() {
         let mut cap = SessionCap::default();
         plays(&mut cap, 10_000_000, 0..20);
-        let tail = Measurement { bytes: LEAST_BYTES - 1, busy: Duration::from_secs(5), said: None };
-        cap.observe(tail, &RATES, &Settings::default(), Time::from_millis(21_000));
+        let nothing = Measurement { bytes: 0, busy: Duration::ZERO, said: None };
+        cap.observe(nothing, &RATES, &Settings::default(), Time::from_millis(21_000));
         assert_eq!((cap.rung(), cap.bits_per_second()), (2, Some(10_000_000)));
-        let ladder_of_one = &RATES[..1];
-        cap.observe(tail, ladder_of_one, &Settings::default(), Time::from_millis(22_000));
+        cap.observe(nothing, &RATES[..1], &Settings::default(), Time::from_millis(22_000));
         assert_eq!(cap.rung(), 0);
     }
 }

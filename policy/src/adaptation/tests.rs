@@ -203,3 +203,22 @@ proptest! {
         prop_assert_eq!(server.stands_for(22, [0, 0, 1], 8 * MBPS), 2);
     }
 }
+
+#[test]
+fn a_belief_is_not_forgotten_for_the_cap_that_it_caused() {
+    let (settings, ladder) = (Settings::default(), ladder([0, 0, 10]));
+    let (mut uplink, mut adaptation) = (uplink::Uplink::new(None), Adaptation::default());
+    let mut changes = 0;
+    for second in 0..300 {
+        let wanted = Load { ladder: &ladder, egress: 0, share: None }.expected(2);
+        let sent = Load { ladder: &ladder, egress: 0, share: None }.expected(adaptation.cap());
+        let egress = whole(sent.min(8e6) / PACKET_OVERHEAD);
+        let behind = if sent > 8e6 { 10 } else { 0 };
+        let sight = uplink::Sight { egress, wanted: whole(wanted), viewers: 10, behind };
+        uplink.observe(sight, settings.hold, at(second));
+        let share = uplink.bits_per_second().map(|bits| settings.viewers_share(bits, 0));
+        let load = Load { ladder: &ladder, egress, share };
+        changes += u32::from(adaptation.observe(&load, &settings, at(second)).is_some());
+    }
+    assert!(changes <= 300 / 20, "{changes} changes in five minutes");
+}

@@ -3,10 +3,13 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use http::Request;
-use policy::{Class, adaptation::Mode};
+use policy::{Class, adaptation::Mode, session::Session};
 
 use super::stage::*;
-use crate::{adaptation, upstream::PASS_HEADER};
+use crate::{adaptation, clock::unix_now, upstream::PASS_HEADER};
+
+/// How long sessions live by default: by this a token tells when it was made.
+const LIFE_S: u64 = 24 * 3600;
 
 /// The playlist of a rung for a session.
 fn list(play: &Play, rung: &str, id: &str) -> String {
@@ -33,7 +36,7 @@ async fn who_plays_is_sent_the_cap_from_the_next_segment_on() {
     let after = play.get(&list(&play, "720p", "a")).await;
     assert!(text(&after).ends_with("\n3.ts\n#EXTINF:2.0,\n../240p/4.ts\n"), "{}", text(&after));
     assert!(text(&play.get(&list(&play, "240p", "c")).await).ends_with("\n4.ts\n"));
-    play.site.adaptation.pin("live", None);
+    play.site.adaptation.pin("live", Some(9));
     play.site.adapt().await;
     play.site.feed.newest.store(5, Relaxed);
     let after = play.get(&list(&play, "720p", "a")).await;
@@ -55,7 +58,7 @@ async fn a_rung_that_is_not_aligned_is_played_on_and_withheld_from_newcomers() {
     let newcomer = play.get("/live/index.m3u8").await;
     assert!(!told(&newcomer, "unaligned") && told(&newcomer, "720p"), "{}", text(&newcomer));
     assert!(!text(&play.get(&list(&play, "unaligned", "a")).await).contains("../"));
-    play.site.adaptation.pin("live", None);
+    play.site.adaptation.pin("live", Some(9));
     play.site.adapt().await;
     assert!(told(&play.get("/live/index.m3u8").await, "unaligned"));
 }
@@ -123,7 +126,7 @@ async fn an_operator_orders_a_cap_by_name_or_place_and_is_told_what_cannot_be() 
     assert_eq!(cap().as_deref(), Some("240p"));
     order("stream=live&rung=auto").unwrap();
     play.site.adapt().await;
-    assert_eq!(cap(), None, "nothing else holds it down");
+    assert_eq!(cap().as_deref(), Some("240p"), "it climbs as it always does");
     for (query, says) in [
         ("rung=0", "there are: live"),
         ("stream=live&rung=4k", "240p, 360p, 720p, unaligned"),
@@ -200,7 +203,8 @@ async fn who_comes_when_the_cap_has_fallen_is_listed_nothing_of_before_and_soon_
     play.get(&list(&play, "720p", "a")).await;
     play.site.adaptation.pin("live", Some(0));
     play.site.adapt().await;
-    let newcomer = list(&play, "720p", "b");
+    let fresh = Session { expires_unix: unix_now() + LIFE_S, ..session("b", Class::Steers) };
+    let newcomer = format!("/live/720p/live.m3u8?s={}", play.token(&fresh));
     for newest in [3, 4] {
         play.site.feed.newest.store(newest, Relaxed);
         let given = play.get(&newcomer).await;
@@ -208,9 +212,41 @@ async fn who_comes_when_the_cap_has_fallen_is_listed_nothing_of_before_and_soon_
     }
     let all = play.get(&list(&play, "720p", "a")).await;
     assert_eq!(text(&all).matches("../240p/").count(), 1, "{}", text(&all));
-    play.site.adaptation.pin("live", None);
+    play.site.adaptation.pin("live", Some(9));
     play.site.adapt().await;
     play.site.feed.newest.store(5, Relaxed);
     let given = play.get(&newcomer).await;
     assert!(text(&given).ends_with("../240p/4.ts\n#EXTINF:2.0,\n5.ts\n"), "{}", text(&given));
+}
+
+#[tokio::test]
+async fn who_comes_back_after_a_silence_is_listed_what_was_listed_before() {
+    let play = Scene::with_ladder().begin().await;
+    let returns = list(&play, "720p", "a");
+    let before = play.get(&returns).await;
+    play.viewers_after(TARGET);
+    assert_eq!(play.viewers_after(Duration::from_secs(60)), 0, "it is gone from the census");
+    play.site.adaptation.pin("live", Some(0));
+    play.site.adapt().await;
+    assert_eq!(play.get(&returns).await.body(), before.body());
+}
+
+#[tokio::test]
+async fn what_one_session_alone_was_listed_is_remembered_while_it_is_silent() {
+    let mode = Some(Mode::Server { per_session: true });
+    let rung_cap = adaptation::Config { hold: Duration::ZERO, ..adaptation::Config::default() };
+    let play = Scene { mode, rung_cap, ..Scene::with_ladder() }.begin().await;
+    let playlist = list(&play, "720p", "a");
+    let mut fast = play.client().await;
+    fast.get(&playlist).await;
+    fast.get("/live/720p/3.m4s").await;
+    for _ in 0..3 {
+        play.site.adapt().await;
+    }
+    play.site.feed.newest.store(4, Relaxed);
+    let before = fast.get(&playlist).await;
+    assert!(text(&before).ends_with("../240p/3.ts\n#EXTINF:2.0,\n4.ts\n"), "{}", text(&before));
+    play.viewers_after(TARGET);
+    assert_eq!(play.viewers_after(Duration::from_secs(20)), 0);
+    assert_eq!(play.get(&playlist).await.body(), before.body());
 }
