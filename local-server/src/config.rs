@@ -51,7 +51,7 @@ pub struct SettingFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<u32>,
 
-    /// What this host's line carries, such as 400Mbps: quality goes down before it is full; without it, it is learnt
+    /// What this host's line carries, such as 400Mbps: quality goes down before it is full
     #[arg(long, value_name = "BITRATE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     uplink: Option<String>,
@@ -91,7 +91,7 @@ pub struct Config {
     pub region: Region,
     /// Viewers served at most: 500 at 2 Mb/s fill a line of 1 Gb/s.
     pub capacity: u32,
-    /// What this host's line carries; without it, it is learnt from viewers who fall behind.
+    /// What this host's line carries: what viewers are sent is kept within it.
     pub uplink: Option<BitRate>,
     /// Id in the fleet; without one, made of the host that viewers use.
     pub id: Option<ServerId>,

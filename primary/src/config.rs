@@ -67,7 +67,7 @@ pub struct SettingFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<u32>,
 
-    /// What this host's line carries, such as 400Mbps: quality goes down before it is full; without it, it is learnt
+    /// What this host's line carries, such as 400Mbps: quality goes down before it is full
     #[arg(long, value_name = "BITRATE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     uplink: Option<String>,
@@ -106,7 +106,7 @@ pub struct Config {
     pub region: Region,
     /// Viewers served at most: a host that serves 2 Mb/s to each of 2,000 fills half of a 10 Gb/s line.
     pub capacity: u32,
-    /// What this host's line carries; without it, it is learnt from viewers who fall behind.
+    /// What this host's line carries: what viewers are sent is kept within it.
     pub uplink: Option<BitRate>,
     /// Who picks the bitrate of the stream, here and at its relays: `client` (players, from the whole ladder), `capped` (players, up
     /// to what a server's uplink carries) or `server` (viewers get one variant, and the server picks).

