@@ -88,7 +88,8 @@ impl<F: Feed> Site<F> {
             Some(viewer) => self.together(viewer, rung, found, stand_in),
             None => rung.rail.give(found, stand_in),
         };
-        let highest = (mode != Mode::Client).then(|| rung.ladder.highest_sent());
+        // Where the server picks, there is one variant, and nothing for a player to heed.
+        let highest = (mode == Mode::Capped).then(|| rung.ladder.highest_sent());
         Capped { given, highest }
     }
 

@@ -138,7 +138,7 @@ async fn an_operator_orders_a_cap_by_name_or_place_and_is_told_what_cannot_be() 
 }
 
 #[tokio::test]
-async fn players_are_told_up_to_which_bitrate_to_ask_where_players_do_not_pick_alone() {
+async fn players_are_told_up_to_which_bitrate_to_ask_where_it_is_for_them_to_heed() {
     let play = Scene::with_ladder().begin().await;
     let told = play.get(&list(&play, "720p", "a")).await;
     assert_eq!(header(&told, "cmsd-dynamic"), "\"primary\";mb=2100");
@@ -146,8 +146,10 @@ async fn players_are_told_up_to_which_bitrate_to_ask_where_players_do_not_pick_a
     play.site.adaptation.pin("live", Some(0));
     play.site.adapt().await;
     assert_eq!(header(&play.get(&list(&play, "240p", "b")).await, "cmsd-dynamic"), "\"primary\";mb=300;du");
-    let alone = Scene { mode: Some(Mode::Client), ..Scene::with_ladder() }.begin().await;
-    assert_eq!(header(&alone.get(&list(&alone, "720p", "a")).await, "cmsd-dynamic"), "");
+    for mode in [Mode::Client, Mode::Server { per_session: false }] {
+        let alone = Scene { mode: Some(mode), ..Scene::with_ladder() }.begin().await;
+        assert_eq!(header(&alone.get(&list(&alone, "720p", "a")).await, "cmsd-dynamic"), "", "{mode:?}");
+    }
 }
 
 #[tokio::test]
