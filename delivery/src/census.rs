@@ -14,6 +14,7 @@ mod line;
 mod personal;
 mod rate;
 mod record;
+mod reloaders;
 mod sent;
 mod sweep;
 #[cfg(test)]
@@ -21,7 +22,6 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -30,12 +30,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use hls::cap::Swaps;
 use papaya::HashMap;
-use policy::{
-    Class, Region, ServerId, SessionId, StreamName, Time, adaptation::Settings, routing::Kind,
-    session::Session,
-};
+use policy::{Class, Region, ServerId, SessionId, StreamName, Time, routing::Kind, session::Session};
 use tokio::sync::Notify;
 
 pub use self::{
@@ -69,9 +65,7 @@ pub struct Count {
     pub viewers: Vec<Tally>,
     /// Sessions that take media, by the rung that they ask for, the lowest first; also those that do not count yet.
     pub asking: BTreeMap<StreamName, Vec<u32>>,
-    /// Sessions on whose connections something was being sent.
-    pub served: u32,
-    /// Of these, those that have had something left to be sent for longer than it plays: they fall behind real time.
+    /// Sessions that have had something left to be sent for longer than it plays: they fall behind real time.
     pub behind: u32,
     /// Sessions that began to count here.
     pub opened_total: u64,
@@ -284,59 +278,6 @@ impl Census {
         reloads.total.fetch_add(1, Relaxed);
     }
 
-    /// Notes that the playlist on this connection names segments of another rendition than was asked for.
-    pub fn names(&self, stream: &str, rendition: &str, line: &Line) {
-        if let Some(record) = line.carried() {
-            self.reloads(line, &record, stream, rendition);
-        }
-    }
-
-    /// The highest rung that a session's own line carries, as it was decided last; none if it is not here.
-    #[must_use]
-    pub fn own_rung(&self, session: &SessionId) -> Option<usize> {
-        self.records.pin().get(session).map(|record| record.personal().rung())
-    }
-
-    /// Does something with what was listed to a session alone of a rendition; none if nothing was, unless that `begins` now,
-    /// perhaps with what was listed to it together with all others.
-    pub fn with_list<T>(
-        &self,
-        session: &SessionId,
-        rendition: &str,
-        begins: Option<Option<Swaps>>,
-        act: impl FnOnce(&mut Swaps) -> T,
-    ) -> Option<T> {
-        let records = self.records.pin();
-        let record = records.get(session).filter(|record| begins.is_some() || record.is_personal())?;
-        record.personal().with_list(rendition, begins, act)
-    }
-
-    /// What is listed to all is listed to this session, too, from here on.
-    pub fn drop_list(&self, session: &SessionId, rendition: &str) {
-        if let Some(record) = self.records.pin().get(session) {
-            record.personal().drop_list(rendition);
-        }
-    }
-
-    /// Decides for each session of a stream up to which rung its own line carries, of a ladder of these rates, lowest first.
-    pub fn decide_for_each(&self, stream: &StreamName, rates: &[u64], settings: &Settings, now: Time) {
-        for line in self.lines.pin().values() {
-            line.measure(stream);
-        }
-        for record in self.records.pin().values().filter(|record| record.session.stream == *stream) {
-            record.decide(rates, settings, now);
-        }
-    }
-
-    /// Notes that media of this rendition are asked for on this connection.
-    pub fn media_asked(&self, stream: &str, rendition: &str, line: &Line) {
-        if !line.has_carried() {
-            let reloader = reloader(line, stream, rendition);
-            line.joins(self.reloaders.pin().get(&reloader).cloned());
-        }
-        line.takes_media();
-    }
-
     /// Notes that a viewer asked anything at all.
     pub fn asked(&self, now: Time) {
         self.last_asked.fetch_max(now.as_millis().max(1), Relaxed);
@@ -402,19 +343,6 @@ impl Census {
         }
     }
 
-    fn carried(&self, line: &Line, record: &Arc<Record>, asked: Asked<'_>) {
-        line.carries(record);
-        self.reloads(line, record, asked.stream.as_str(), asked.rendition);
-    }
-
-    fn reloads(&self, line: &Line, record: &Arc<Record>, stream: &str, rendition: &str) {
-        let reloader = reloader(line, stream, rendition);
-        let reloaders = self.reloaders.pin();
-        if !reloaders.get(&reloader).is_some_and(|known| Arc::ptr_eq(known, record)) {
-            reloaders.insert(reloader, Arc::clone(record));
-        }
-    }
-
     fn connected(&self, line: &Arc<Line>) -> u64 {
         let number = self.next_line.fetch_add(1, Relaxed);
         self.lines.pin().insert(number, Arc::clone(line));
@@ -442,14 +370,6 @@ impl Census {
         self.present.fetch_sub(1, Relaxed);
     }
 
-    /// Remembers what was listed to a session alone that goes.
-    fn remember(&self, record: &Record, now: Time) {
-        let silent = self.silent.pin();
-        if let Some(personal) = record.made_personal().filter(|_| silent.len() < self.config.max_departed) {
-            silent.insert(record.session.id.clone(), (now, personal));
-        }
-    }
-
     /// Drops a session that is here, and remembers it first: it may ask again at this moment.
     fn depart(&self, session: &SessionId, now: Time) -> Option<Arc<Record>> {
         let records = self.records.pin();
@@ -462,10 +382,4 @@ impl Census {
         self.remember(&record, now);
         Some(record)
     }
-}
-
-fn reloader(line: &Line, stream: &str, rendition: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (line.peer(), stream, rendition).hash(&mut hasher);
-    hasher.finish()
 }

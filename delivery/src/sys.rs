@@ -142,7 +142,6 @@ pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
 /// What the kernel has seen of a connection. `None` where it cannot tell.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
-#[expect(dead_code, reason = "nothing measures the way to a peer yet")]
 pub(crate) fn tcp_info(_: &TcpStream) -> Option<TcpInfo> {
     None
 }

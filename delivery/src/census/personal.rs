@@ -12,12 +12,14 @@ use std::{
 
 use hls::cap::Swaps;
 use policy::{
-    Time,
+    SessionId, StreamName, Time,
     adaptation::{
         Settings,
         session::{Measurement, SessionCap},
     },
 };
+
+use super::{Census, record::Record};
 
 /// Less than this says more of round trips than of the line: an initialization section, the end of a segment.
 const LEAST_BYTES: u64 = 16 << 10;
@@ -104,5 +106,52 @@ impl Personal {
     /// Only its own requests and the step a moment come here: nobody waits.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Census {
+    /// The highest rung that a session's own line carries, as it was decided last; none if it is not here.
+    #[must_use]
+    pub fn own_rung(&self, session: &SessionId) -> Option<usize> {
+        self.records.pin().get(session).map(|record| record.personal().rung())
+    }
+
+    /// Does something with what was listed to a session alone of a rendition; none if nothing was, unless that `begins` now,
+    /// perhaps with what was listed to it together with all others.
+    pub fn with_list<T>(
+        &self,
+        session: &SessionId,
+        rendition: &str,
+        begins: Option<Option<Swaps>>,
+        act: impl FnOnce(&mut Swaps) -> T,
+    ) -> Option<T> {
+        let records = self.records.pin();
+        let record = records.get(session).filter(|record| begins.is_some() || record.is_personal())?;
+        record.personal().with_list(rendition, begins, act)
+    }
+
+    /// What is listed to all is listed to this session, too, from here on.
+    pub fn drop_list(&self, session: &SessionId, rendition: &str) {
+        if let Some(record) = self.records.pin().get(session) {
+            record.personal().drop_list(rendition);
+        }
+    }
+
+    /// Decides for each session of a stream up to which rung its own line carries, of a ladder of these rates, lowest first.
+    pub fn decide_for_each(&self, stream: &StreamName, rates: &[u64], settings: &Settings, now: Time) {
+        for line in self.lines.pin().values() {
+            line.measure(stream);
+        }
+        for record in self.records.pin().values().filter(|record| record.session.stream == *stream) {
+            record.decide(rates, settings, now);
+        }
+    }
+
+    /// Remembers what was listed to a session alone that goes.
+    pub(super) fn remember(&self, record: &Record, now: Time) {
+        let silent = self.silent.pin();
+        if let Some(personal) = record.made_personal().filter(|_| silent.len() < self.config.max_departed) {
+            silent.insert(record.session.id.clone(), (now, personal));
+        }
     }
 }

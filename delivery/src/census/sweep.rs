@@ -1,7 +1,7 @@
 //! The sweep: one task walks the table and says who counts. Nobody else does, so nothing needs a lock on the way.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -41,33 +41,32 @@ impl Census {
         // Before adding up: who leaves meanwhile is told by the next sweep.
         let has_left = self.has_left.swap(false, Relaxed);
         let departed_total = self.departed_total.load(Relaxed);
-        let (served, behind) = self.sweep_lines(now);
+        let behind = self.sweep_lines(now);
         let (mut tallies, asking, arrived) = self.sweep_records(now);
         self.sweep_streams(&mut tallies, now);
         self.reloaders.pin().retain(|_, record| record.is_alive(now));
         self.forget_oldest_departed();
         self.silent.pin().retain(|_, (since, _)| now.since(*since) <= LISTED);
-        self.publish(tallies, Count { asking, served, behind, departed_total, ..Count::default() });
+        self.publish(tallies, Count { asking, behind, departed_total, ..Count::default() });
         // After the count that has them: who is told of them drops them from his.
         if self.arrive(arrived) || has_left {
             self.moves.notify_one();
         }
     }
 
-    /// Keeps sessions alive by their connections. Sessions that are being sent something, and those of them that fall behind.
-    fn sweep_lines(&self, now: Time) -> (u32, u32) {
+    /// Keeps sessions alive by their connections. Sessions that fall behind.
+    fn sweep_lines(&self, now: Time) -> u32 {
         // A player's connections are one player's.
-        let mut sends: BTreeMap<*const Record, bool> = BTreeMap::new();
+        let mut behind: BTreeSet<*const Record> = BTreeSet::new();
         for look in self.lines.pin().values().filter_map(|line| line.look(now)) {
             if look.keeps_alive {
                 look.record.seen(now);
             }
-            if look.sends {
-                *sends.entry(Arc::as_ptr(&look.record)).or_default() |= look.behind;
+            if look.sends && look.behind {
+                behind.insert(Arc::as_ptr(&look.record));
             }
         }
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        (count(sends.len()), count(sends.values().filter(|behind| **behind).count()))
+        u32::try_from(behind.len()).unwrap_or(u32::MAX)
     }
 
     /// Adds to those who arrived since they were last told; whether there are any.

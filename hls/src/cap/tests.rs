@@ -1,3 +1,5 @@
+//! Lists under a cap, as they look and as players read them; and that nothing listed ever changes, whatever grows, restarts or is capped.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use insta::assert_snapshot;

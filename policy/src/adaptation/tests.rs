@@ -1,3 +1,5 @@
+//! The cap on a server that is told of its viewers once a second: rules one by one, what holds for all loads, and the loop with a learnt uplink.
+
 use proptest::prelude::*;
 
 use super::*;
