@@ -92,6 +92,16 @@ pub struct Cap {
     pub rendition: Rendition,
 }
 
+/// A stream as it stands at one step.
+struct Stands<'a> {
+    stream: &'a StreamName,
+    mode: Mode,
+    ladder: Arc<Ladder>,
+    rungs: Vec<adaptation::Rung>,
+    /// Bits per second that its viewers would take if nothing were capped: by it streams share the uplink.
+    wanted: f64,
+}
+
 impl Adaptation {
     /// Of a server with an uplink of which the operator says so much, that takes `capacity` viewers.
     #[must_use]
@@ -195,21 +205,18 @@ impl Adaptation {
         let to_relays = state.to_relays.bits_per_second(sent.to_relays, now);
         self.ladders.pin().retain(|stream, _| modes.contains_key(stream));
         state.caps.retain(|stream, _| modes.contains_key(stream));
-        let wanted: BTreeMap<&StreamName, f64> =
-            modes.keys().map(|stream| (stream, self.wanted(stream, count, egress))).collect();
-        let all: f64 = wanted.values().sum();
+        let stands = self.stands(modes, count, egress);
+        let all: f64 = stands.iter().map(|stands| stands.wanted).sum();
         let sight = sight(count, egress + to_relays, all);
         let uplink = self.uplink(&mut state, sight, now);
         let share = uplink.map(|bits| self.settings.viewers_share(bits, to_relays));
         metrics::uplink(uplink, share, egress);
         let room = self.room(modes, to_relays);
         let mut caps = Vec::new();
-        for (stream, mode) in modes {
-            let Some(ladder) = self.ladder(stream.as_str()) else { continue };
-            let part = if all > 0.0 { wanted[stream] / all } else { 1.0 };
+        for Stands { stream, mode, ladder, rungs, wanted } in stands {
+            let part = if all > 0.0 { wanted / all } else { 1.0 };
             // Where players pick alone, the uplink caps nothing.
-            let share = share.filter(|_| *mode != Mode::Client).map(|share| scaled(share, part));
-            let rungs = load(stream, &ladder, count, egress);
+            let share = share.filter(|_| mode != Mode::Client).map(|share| scaled(share, part));
             let cap = state.caps.entry(stream.clone()).or_default();
             let load = Load { ladder: &rungs, egress: scaled(egress, part), share };
             if let Some(change) = cap.observe(&load, &self.settings, now) {
@@ -248,11 +255,20 @@ impl Adaptation {
         state.uplink.bits_per_second()
     }
 
-    /// Bits per second that a stream's viewers would take if nothing were capped: by it streams share the uplink.
-    fn wanted(&self, stream: &StreamName, count: &Count, egress: u64) -> f64 {
-        let Some(ladder) = self.ladder(stream.as_str()) else { return 0.0 };
-        let rungs = load(stream, &ladder, count, egress);
-        Load { ladder: &rungs, egress: 0, share: None }.expected(usize::MAX)
+    /// How each stream stands that is looked at.
+    fn stands<'a>(
+        &self,
+        modes: &'a BTreeMap<StreamName, Mode>,
+        count: &Count,
+        egress: u64,
+    ) -> Vec<Stands<'a>> {
+        let stands = |(stream, mode): (&'a StreamName, &Mode)| {
+            let ladder = self.ladder(stream.as_str())?;
+            let rungs = load(stream, &ladder, count, egress);
+            let wanted = Load { ladder: &rungs, egress: 0, share: None }.expected(usize::MAX);
+            Some(Stands { stream, mode: *mode, ladder, rungs, wanted })
+        };
+        modes.iter().filter_map(stands).collect()
     }
 }
 
