@@ -32,8 +32,6 @@ struct Rungs {
     names: Vec<Rendition>,
     /// Bits per second that each takes.
     rates: Vec<u64>,
-    /// Bits per second at its peak: what its variant says.
-    peaks: Vec<u64>,
 }
 
 impl Rungs {
@@ -44,7 +42,6 @@ impl Rungs {
         Self {
             template: Arc::clone(template),
             rates: ladder.iter().map(rate).collect(),
-            peaks: ladder.iter().map(|rung| rung.bandwidth).collect(),
             names: ladder.into_iter().map(|rung| rung.rendition).collect(),
         }
     }
@@ -148,8 +145,9 @@ impl Ladder {
     /// Bits per second at its peak of the highest rung that is sent, and whether that is the lowest there is.
     pub(crate) fn highest_sent(&self) -> (u64, bool) {
         let (rungs, cap) = (self.rungs.load(), self.cap());
-        let peak = rungs.peaks.get(cap).or(rungs.peaks.last()).copied().unwrap_or_default();
-        (peak, cap == 0 && rungs.peaks.len() > 1)
+        let name = rungs.names.get(cap).or(rungs.names.last());
+        let peak = name.and_then(|name| rungs.template.bandwidth(name.as_str()));
+        (peak.map_or(0, |peak| peak.own), cap == 0 && rungs.names.len() > 1)
     }
 
     /// The rungs for policy, with the viewers who ask for each. Of those of whom nobody knows what they ask for, as many ask for the
