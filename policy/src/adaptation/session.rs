@@ -3,7 +3,8 @@
 //! ```text
 //! signal      bits acknowledged over the time in which there was something to send: what the line carries, whatever is watched;
 //!             else what the player says it measured
-//! estimate    the newest weigh most, a drop more than a rise
+//! estimate    all bits over all time of the last seconds, so that a moment weighs as much as it took; or what the very newest say, where
+//!             that is far less
 //! down        at once, to the highest rung that the estimate carries with a margin
 //! up          one rung, after a hold in which the estimate has carried it with a larger margin
 //! first       the lowest rung: a player that begins shows a picture at once; without a measurement it stays there
@@ -20,11 +21,14 @@ const DOWN_SHARE: f64 = 0.92;
 /// The same for a higher rung.
 const UP_SHARE: f64 = 0.8;
 
-/// How much the newest measurement weighs against those before, if it is higher: five say almost all.
-const RISE_WEIGHT: f64 = 0.4;
+/// The time in which what was measured loses half its weight: two segments of most streams, so that a rung is judged by some of them.
+const HALF_LIFE: Duration = Duration::from_secs(4);
 
-/// The same if it is lower: three say almost all, for a buffer is only seconds.
-const DROP_WEIGHT: f64 = 0.7;
+/// The same for the newest: a buffer is only seconds, and a line that has become bad must be seen in one.
+const NEWEST_HALF_LIFE: Duration = Duration::from_millis(1000);
+
+/// The newest may be so much of the estimate and be noise: a round trip at the end of a segment, a processor that was busy.
+const NOISE: f64 = 0.75;
 
 /// How long a higher rung must fit, as a part of the server's hold: a session that climbs hurts nobody but itself.
 const HOLD_PART: f64 = 0.3;
@@ -43,11 +47,34 @@ pub struct Measurement {
 /// What is acknowledged within one tick of the kernel's clock seems to have taken no time at all: it took up to that (CONFIG_HZ of 100).
 const TICK: Duration = Duration::from_millis(10);
 
+/// What was acknowledged and how long it took, of which the old weighs less.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Sum {
+    bits: f64,
+    seconds: f64,
+}
+
+impl Sum {
+    fn add(&mut self, measured: Measurement, passed: Duration, half_life: Duration) {
+        let left = 0.5_f64.powf(passed.as_secs_f64() / half_life.as_secs_f64());
+        self.bits = self.bits * left + measured.bytes as f64 * 8.0;
+        self.seconds = self.seconds * left + measured.busy.max(TICK).as_secs_f64();
+    }
+
+    fn bits_per_second(self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.bits / self.seconds)
+    }
+}
+
 /// The cap of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SessionCap {
     rung: usize,
-    bits_per_second: Option<f64>,
+    sum: Sum,
+    newest: Sum,
+    measured_at: Option<Time>,
+    /// What the player says, where nothing was ever measured here.
+    said: Option<u64>,
     fits_since: Option<Time>,
 }
 
@@ -61,17 +88,20 @@ impl SessionCap {
     /// Bits per second that its line is believed to carry.
     #[must_use]
     pub fn bits_per_second(&self) -> Option<u64> {
-        self.bits_per_second.map(super::whole)
+        let measured = self.sum.bits_per_second().zip(self.newest.bits_per_second());
+        let believed = measured.map(|(all, newest)| super::whole(all.min(newest / NOISE)));
+        believed.or(self.said)
     }
 
     /// Takes in what its line has carried, for a ladder of these rates, lowest first. True if its rung changed.
     pub fn observe(&mut self, measured: Measurement, rates: &[u64], settings: &Settings, now: Time) -> bool {
-        self.estimate(measured);
-        let Some(estimate) = self.bits_per_second else { return false };
+        self.measure(measured, now);
+        let Some(estimate) = self.bits_per_second() else { return false };
         let before = self.rung;
         self.rung = self.rung.min(rates.len().saturating_sub(1));
-        let fits =
-            |rung: usize, share: f64| rates.get(rung).is_some_and(|rate| *rate as f64 <= estimate * share);
+        let fits = |rung: usize, share: f64| {
+            rates.get(rung).is_some_and(|rate| *rate as f64 <= estimate as f64 * share)
+        };
         while self.rung > 0 && !fits(self.rung, DOWN_SHARE) {
             (self.rung, self.fits_since) = (self.rung - 1, None);
         }
@@ -89,17 +119,15 @@ impl SessionCap {
         }
     }
 
-    fn estimate(&mut self, measured: Measurement) {
-        let newest = if measured.bytes > 0 {
-            measured.bytes as f64 * 8.0 / measured.busy.max(TICK).as_secs_f64()
-        } else if let Some(said) = measured.said {
-            said as f64
-        } else {
+    fn measure(&mut self, measured: Measurement, now: Time) {
+        self.said = measured.said.or(self.said);
+        if measured.bytes == 0 {
             return;
-        };
-        let before = self.bits_per_second.unwrap_or(newest);
-        let weight = if newest < before { DROP_WEIGHT } else { RISE_WEIGHT };
-        self.bits_per_second = Some(before + (newest - before) * weight);
+        }
+        let passed = now.since(self.measured_at.unwrap_or(now));
+        self.measured_at = Some(now);
+        self.sum.add(measured, passed, HALF_LIFE);
+        self.newest.add(measured, passed, NEWEST_HALF_LIFE);
     }
 }
 
@@ -109,11 +137,12 @@ mod tests {
 
     const RATES: [u64; 3] = [300_000, 800_000, 2_000_000];
 
-    /// A line of so many bits per second, measured once a second.
+    /// A line of so many bits per second, measured once a second: it carries a second of the rung, as far as it can.
     fn plays(cap: &mut SessionCap, bits_per_second: u64, seconds: std::ops::Range<u64>) -> usize {
         for second in seconds {
-            let measured =
-                Measurement { bytes: bits_per_second / 8, busy: Duration::from_secs(1), said: None };
+            let bits = RATES[cap.rung()].min(bits_per_second);
+            let busy = Duration::from_secs_f64(bits as f64 / bits_per_second as f64);
+            let measured = Measurement { bytes: bits / 8, busy, said: None };
             cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(second * 1000));
         }
         cap.rung()
@@ -121,7 +150,9 @@ mod tests {
 
     #[test]
     fn every_line_gets_the_highest_rung_that_fits_within_twenty_seconds_and_keeps_it() {
-        for (line, rung) in [(500_000, 0), (1_500_000, 1), (2_000_000, 1), (3_000_000, 2), (10_000_000, 2)] {
+        for (line, rung) in
+            [(500_000, 0), (1_100_000, 1), (1_500_000, 1), (2_000_000, 1), (3_000_000, 2), (10_000_000, 2)]
+        {
             let mut cap = SessionCap::default();
             assert_eq!(plays(&mut cap, line, 0..20), rung, "{line}");
             assert_eq!(plays(&mut cap, line, 20..200), rung, "{line}");
@@ -132,9 +163,23 @@ mod tests {
     fn a_line_that_gets_worse_is_answered_at_once_and_one_that_gets_better_step_by_step() {
         let mut cap = SessionCap::default();
         assert_eq!(plays(&mut cap, 10_000_000, 0..20), 2);
-        assert_eq!(plays(&mut cap, 400_000, 20..23), 0);
-        assert_eq!(plays(&mut cap, 10_000_000, 23..26), 0);
-        assert_eq!(plays(&mut cap, 10_000_000, 26..40), 2);
+        assert!(plays(&mut cap, 400_000, 20..22) < 2);
+        assert_eq!(plays(&mut cap, 400_000, 22..24), 0);
+        assert_eq!(plays(&mut cap, 10_000_000, 24..27), 0);
+        assert_eq!(plays(&mut cap, 10_000_000, 27..44), 2);
+    }
+
+    #[test]
+    fn a_moment_in_which_the_line_seemed_half_as_good_changes_nothing() {
+        let mut cap = SessionCap::default();
+        assert_eq!(plays(&mut cap, 1_200_000, 0..20), 1);
+        for second in 20..40 {
+            let share = if second % 5 == 0 { 2 } else { 1 };
+            let measured =
+                Measurement { bytes: 100_000 / share, busy: Duration::from_millis(667), said: None };
+            cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(second * 1000));
+            assert_eq!(cap.rung(), 1, "{second}");
+        }
     }
 
     #[test]
