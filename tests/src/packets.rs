@@ -10,14 +10,16 @@ const ROUNDING: f64 = 0.001;
 
 /// What ffmpeg says that means nothing: of each initialization section after the first, of each other server, and of continuity counters
 /// that do not go on where two rungs of a transport stream meet. The packet that it then calls corrupt is whole, which frames and
-/// timestamps show; it is the last one before the swap.
-const HARMLESS: [&str; 6] = [
+/// timestamps show; it is the last one before the swap. What mpv says of its sound device, which here is a clock of its own, is seen in
+/// its position, which follows the sound.
+const HARMLESS: [&str; 7] = [
     "Found duplicated MOOV Atom",
     "Cannot reuse HTTP connection for different host",
     "keepalive request failed for",
     "message repeated",
     "Packet corrupt",
     "corrupt input packet",
+    "Audio device underrun detected",
 ];
 
 /// A copy in progress.
