@@ -20,7 +20,7 @@ use hls::{Rendition, Template, url::parameter};
 use papaya::HashMap;
 use policy::{
     StreamName, Time,
-    adaptation::{self, Change, Load, Mode, Settings, uplink},
+    adaptation::{self, Change, Load, Mode, PACKET_OVERHEAD, Settings, uplink},
     routing::Kind,
 };
 
@@ -212,25 +212,42 @@ impl Adaptation {
         let share = uplink.map(|bits| self.settings.viewers_share(bits, to_relays));
         metrics::uplink(uplink, share, egress);
         let room = self.room(modes, to_relays);
-        let mut caps = Vec::new();
-        for Stands { stream, mode, ladder, rungs, wanted } in stands {
-            let part = if all > 0.0 { wanted / all } else { 1.0 };
-            // Where players pick alone, the uplink caps nothing.
-            let share = share.filter(|_| mode != Mode::Client).map(|share| scaled(share, part));
-            let cap = state.caps.entry(stream.clone()).or_default();
-            let load = Load { ladder: &rungs, egress: scaled(egress, part), share };
-            if let Some(change) = cap.observe(&load, &self.settings, now) {
-                said(stream, &ladder, change, &load);
-            }
-            ladder.set_cap(if cap.is_capped() { cap.cap() } else { usize::MAX });
-            metrics::rung_cap(stream, cap.cap(), cap.is_pinned());
-            if let (true, Some(rendition)) = (cap.is_capped(), ladder.name(cap.cap())) {
-                caps.push(Cap { stream: stream.clone(), rung: cap.cap(), rendition });
-            }
-        }
         metrics::room(room);
+        let (mut caps, mut expected) = (Vec::new(), 0.0);
+        for stands in &stands {
+            let part = if all > 0.0 { stands.wanted / all } else { 1.0 };
+            // Where players pick alone, the uplink caps nothing.
+            let share = share.filter(|_| stands.mode != Mode::Client).map(|share| scaled(share, part));
+            let load = Load { ladder: &stands.rungs, egress: scaled(egress, part), share };
+            let cap = state.caps.entry(stands.stream.clone()).or_default();
+            caps.extend(self.follow(cap, stands, &load, now));
+            expected += load.expected(cap.cap());
+        }
+        let taken = expected.max(egress as f64 * PACKET_OVERHEAD);
+        let headroom = uplink.map(|bits| bits.saturating_sub(to_relays) as f64 / taken.max(1.0));
+        for stands in &stands {
+            stands.ladder.set_headroom(headroom.filter(|_| stands.mode != Mode::Client));
+            stands.ladder.set_picks(matches!(stands.mode, Mode::Server { .. }));
+        }
         self.standing.store(Arc::new(Standing { uplink, room, caps }));
         room
+    }
+
+    /// Takes in how one stream stands; its cap, if it has one now.
+    fn follow(
+        &self,
+        cap: &mut adaptation::Adaptation,
+        Stands { stream, ladder, .. }: &Stands<'_>,
+        load: &Load<'_>,
+        now: Time,
+    ) -> Option<Cap> {
+        if let Some(change) = cap.observe(load, &self.settings, now) {
+            said(stream, ladder, change, load);
+        }
+        ladder.set_cap(if cap.is_capped() { cap.cap() } else { usize::MAX });
+        metrics::rung_cap(stream, cap.cap(), cap.is_pinned());
+        let rendition = ladder.name(cap.cap()).filter(|_| cap.is_capped())?;
+        Some(Cap { stream: StreamName::clone(stream), rung: cap.cap(), rendition })
     }
 
     /// Viewers that the uplink carries at the lowest rung, as far as the operator says what it carries: what is only learnt turns nobody

@@ -18,6 +18,11 @@
 //! 3. [`CLIMB`] of the next rung's rate, or the multiple if that is less. Players take a rung up by the speed that they measure, and
 //!    what they measure is the pace: a ladder with steps larger than the multiple would keep them at its foot.
 //!
+//! **While the uplink is tight** ([`Object::headroom`]): who does not go by the speed that he measures, because the server alone picks the
+//! rung or because he asks for one above the cap whatever he measures ([`STAYS`]), is sent a multiple that falls to what the uplink has
+//! for each, though not below [`LEAST_HEADROOM`], and a burst that is what a player begins with. All segments of a moment then arrive
+//! side by side and leave no queue, in which players with next to no buffer (ffmpeg fetches what it plays next) would stand.
+//!
 //! Who is not paced at all (relays, caches and load balancers in front of a server) is the shell's to know.
 
 use std::time::Duration;
@@ -28,6 +33,18 @@ use serde::{Deserialize, Serialize};
 /// video.js 1.2 (`BANDWIDTH_VARIANCE`), Shaka 1.18 (`bandwidthUpgradeTarget` 0.85); what they measure includes the wait for the
 /// first byte.
 pub const CLIMB: f64 = 2.0;
+
+/// How many times faster than they play media are sent to everybody, however tight the uplink is: who waited a moment must be able to
+/// make up for it. 1.25 is what a full viewers' share leaves of the uplink at a primary (0.9 less 0.1).
+pub const LEAST_HEADROOM: f64 = 1.25;
+
+/// Who asks for one rung above the cap, and for no other, for so long does not go by speed, unless his player is one that steers (hls.js,
+/// Shaka and their like adapt, but believe for minutes what they measured first): what is sent under the cap comes slower than that
+/// rung takes.
+pub const STAYS: Duration = Duration::from_secs(20);
+
+/// Target durations that players begin before the end (RFC 8216bis 6.3.3), and load at once.
+const BEGINS_BEFORE_END: u32 = 3;
 
 /// How many times faster than it plays media are sent: 0 for as fast as the line goes, else 1 or more.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -75,7 +92,7 @@ pub enum Pace {
 }
 
 /// A segment or an initialization section, as far as its pace depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Object {
     /// BANDWIDTH of its rung, in bits per second; none for renditions that are no rung.
     pub bandwidth: Option<u64>,
@@ -85,6 +102,9 @@ pub struct Object {
     pub bytes: Option<u64>,
     /// How long a segment is at most.
     pub target_duration: Duration,
+    /// How many times what all viewers are expected to be sent fits the uplink; none where that is not known, or where its player
+    /// goes by the speed that it measures.
+    pub headroom: Option<f64>,
 }
 
 impl Pacing {
@@ -98,9 +118,17 @@ impl Pacing {
     /// as fast as the line goes: a player waits for its last byte.
     #[must_use]
     pub fn pace(&self, object: &Object, sent: Duration) -> Pace {
-        let Some(rate) = object.rate().filter(|_| self.is_on() && sent >= self.burst) else {
+        let Some(rate) = object.rate().filter(|_| self.is_on()) else { return Pace::Free };
+        let headroom = object.headroom.map(|headroom| headroom.max(LEAST_HEADROOM));
+        let tight = headroom.filter(|headroom| *headroom < self.multiple.0);
+        let begins_with = object.target_duration * BEGINS_BEFORE_END;
+        let burst = if tight.is_some() { self.burst.min(begins_with) } else { self.burst };
+        if sent < burst {
             return Pace::Free;
-        };
+        }
+        if let Some(headroom) = tight.filter(|_| object.bandwidth.is_some()) {
+            return Pace::Limited(times(rate, headroom));
+        }
         let to_play = times(rate, self.multiple.0);
         let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
         Pace::Limited(self.floor.max(to_play).max(to_climb))
@@ -146,7 +174,12 @@ mod tests {
     }
 
     fn rung(bandwidth: u64, next: Option<u64>) -> Object {
-        Object { bandwidth: Some(bandwidth), next_bandwidth: next, bytes: None, target_duration: TARGET }
+        Object {
+            bandwidth: Some(bandwidth),
+            next_bandwidth: next,
+            target_duration: TARGET,
+            ..Object::default()
+        }
     }
 
     /// After the burst.
@@ -183,6 +216,26 @@ mod tests {
         assert_eq!(limit(4.0, &of(Some(2_000_000), 500_000)), 8_000_000, "half of its rung's rate");
         assert_eq!(limit(4.0, &of(Some(2_000_000), 2_000_000)), 16_000_000, "twice its rung's rate");
         assert_eq!(limit(4.0, &of(None, 500_000)), 4_000_000, "no rung");
+    }
+
+    #[test]
+    fn a_tight_uplink_is_shared_out_and_bursts_are_what_a_player_begins_with() {
+        let tight = |headroom| Object { headroom: Some(headroom), ..rung(300_000, Some(800_000)) };
+        for (headroom, rate) in [(0.5, 375_000), (1.25, 375_000), (2.0, 600_000), (3.9, 1_170_000)] {
+            assert_eq!(limit(4.0, &tight(headroom)), rate, "{headroom}");
+        }
+        assert_eq!(limit(4.0, &tight(4.0)), 1_600_000, "there is room for all that pacing allows");
+        assert_eq!(
+            limit(1.1, &tight(1.0)),
+            1_000_000,
+            "a multiple below the least is what the operator wants"
+        );
+        let sound = Object { bytes: Some(1_000), headroom: Some(1.0), ..rung(0, None) };
+        assert_eq!(limit(4.0, &Object { bandwidth: None, ..sound }), 1_000_000, "no rung: the floor");
+        let begun = |sent| pacing(4.0).pace(&tight(1.0), sent);
+        assert_eq!(begun(TARGET * 3 - Duration::from_millis(1)), Pace::Free);
+        assert_eq!(begun(TARGET * 3), Pace::Limited(375_000));
+        assert_eq!(pacing(4.0).pace(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
     }
 
     #[test]

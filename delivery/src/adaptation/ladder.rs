@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -22,6 +22,10 @@ pub(crate) struct Ladder {
     rails: HashMap<Rendition, Arc<Rail>>,
     /// The highest rung that is sent, counted from the lowest.
     cap: AtomicUsize,
+    /// How many times what all viewers are sent fits the uplink, as the bits of a float: infinity where it does not matter.
+    headroom: AtomicU64,
+    /// The server alone picks the rung.
+    picks: AtomicBool,
     target_ms: AtomicU64,
 }
 
@@ -54,6 +58,8 @@ impl Ladder {
             rungs: ArcSwap::from_pointee(Rungs::of(template)),
             rails: HashMap::new(),
             cap: AtomicUsize::new(usize::MAX),
+            headroom: AtomicU64::new(f64::INFINITY.to_bits()),
+            picks: AtomicBool::new(false),
             target_ms: AtomicU64::new(0),
         };
         ladder.lay_rails();
@@ -90,6 +96,24 @@ impl Ladder {
 
     pub(super) fn set_cap(&self, cap: usize) {
         self.cap.store(cap, Relaxed);
+    }
+
+    /// How many times what all viewers are sent fits the uplink; none where that is not known, or nothing is capped.
+    pub(crate) fn headroom(&self) -> Option<f64> {
+        Some(f64::from_bits(self.headroom.load(Relaxed))).filter(|headroom| headroom.is_finite())
+    }
+
+    pub(super) fn set_headroom(&self, headroom: Option<f64>) {
+        self.headroom.store(headroom.unwrap_or(f64::INFINITY).to_bits(), Relaxed);
+    }
+
+    /// Whether the server alone picks the rung.
+    pub(crate) fn picks(&self) -> bool {
+        self.picks.load(Relaxed)
+    }
+
+    pub(super) fn set_picks(&self, picks: bool) {
+        self.picks.store(picks, Relaxed);
     }
 
     /// The rungs that can stand in for one above the cap, the highest first.

@@ -212,6 +212,12 @@ impl Line {
         self.session().map_or_else(|| self.sent.add(media), |record| record.sent.add(media))
     }
 
+    /// Whether its session stays above `cap` whatever it measures: it has asked for one rung, and for no other, for so long.
+    #[must_use]
+    pub fn stays_above(&self, cap: usize, time: Duration, now: Time) -> bool {
+        self.session().is_some_and(|record| record.stays_above(cap, time, now))
+    }
+
     /// The session that it belongs to, if any.
     fn session(&self) -> Option<Arc<Record>> {
         let joined = || self.joined.load_full().filter(|record| record.may_be_joined());

@@ -12,7 +12,7 @@ use std::{
 };
 
 use hls::cmcd::Report;
-use policy::{Time, adaptation::Settings, session::Session};
+use policy::{Class, Time, adaptation::Settings, session::Session};
 
 use super::{personal::Personal, sent::Sent};
 
@@ -64,6 +64,8 @@ pub(super) struct Record {
     told: AtomicBool,
     /// The rung that it asked for last; [`NO_RUNG`] before it asked for one.
     rung: AtomicU32,
+    /// Since when it has asked for no other.
+    rung_since: AtomicU64,
     /// The highest rung that its own line carries, where that was ever decided.
     own_rung: AtomicU32,
     /// It has asked for media: who asks for playlists alone takes nothing of the uplink.
@@ -105,6 +107,7 @@ impl Record {
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
             rung: AtomicU32::new(rung(reload)),
+            rung_since: AtomicU64::new(now.as_millis()),
             own_rung: AtomicU32::new(NO_RUNG),
             takes_media: AtomicBool::new(false),
             said_buffer_ms: AtomicU64::new(NOTHING_SAID),
@@ -119,7 +122,7 @@ impl Record {
     pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) -> bool {
         self.target_ms.store(millis(reload.target_duration), Relaxed);
         self.life_ms.store(millis(reload.life), Relaxed);
-        let first = reload.rung.is_some() && self.rung.swap(rung(reload), Relaxed) == NO_RUNG;
+        let first = reload.rung.is_some() && self.asks_for(rung(reload), now) == NO_RUNG;
         // Audio and video are asked for together.
         if now.since(self.first) >= reload.target_duration / 2 {
             self.reloaded.store(true, Relaxed);
@@ -129,6 +132,26 @@ impl Record {
         }
         self.seen(now);
         first
+    }
+
+    /// Notes the rung that it asks for. The one before.
+    fn asks_for(&self, rung: u32, now: Time) -> u32 {
+        let before = self.rung.swap(rung, Relaxed);
+        if before != rung {
+            self.rung_since.store(now.as_millis(), Relaxed);
+        }
+        before
+    }
+
+    /// Whether it has asked for one rung above `cap`, and for no other, for so long, though its player is none of those that steer: they
+    /// adapt, and believe for minutes what they measured first.
+    pub(super) fn stays_above(&self, cap: usize, time: Duration, now: Time) -> bool {
+        if self.session.class == Class::Steers {
+            return false;
+        }
+        let asked = Some(self.rung.load(Relaxed)).filter(|rung| *rung != NO_RUNG);
+        let above = asked.and_then(|rung| usize::try_from(rung).ok()).is_some_and(|rung| rung > cap);
+        above && now.since(Time::from_millis(self.rung_since.load(Relaxed))) >= time
     }
 
     /// The rung that it asked for last, or the highest that its own line carries where that is lower.

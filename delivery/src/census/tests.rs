@@ -64,6 +64,29 @@ fn viewers(census: &Census, ms: u64) -> u32 {
 }
 
 #[test]
+fn who_stays_above_the_cap_is_known_after_a_while_and_players_that_steer_are_not_among_them() {
+    let census = census();
+    for (id, class) in [("a", Class::Redirects), ("b", Class::Fixed), ("c", Class::Steers)] {
+        let (viewer, line) = (session(id, class), no_line());
+        let asks = |rung, ms| {
+            let (stream, target_duration) = (&viewer.stream, TARGET);
+            let asked = Asked { stream, rendition: "v", rung: Some(rung), target_duration, ended: false };
+            census.reloaded(&viewer, asked, &line, at(ms)).unwrap();
+        };
+        let stays = |cap, ms| line.stays_above(cap, Duration::from_secs(20), at(ms));
+        asks(2, 0);
+        asks(2, 20_000);
+        assert!(!stays(1, 19_999));
+        assert_eq!(stays(1, 20_000), class != Class::Steers, "{class:?}");
+        assert!(!stays(2, 20_000), "it is not above");
+        asks(1, 21_000);
+        assert!(!stays(0, 40_999), "it adapts");
+        assert_eq!(stays(0, 41_000), class != Class::Steers, "{class:?}");
+    }
+    assert!(!no_line().stays_above(0, Duration::ZERO, at(0)), "nobody's");
+}
+
+#[test]
 fn a_session_counts_from_its_second_reload() {
     let (census, viewer) = (census(), session("a", Class::Steers));
     asks(&census, &viewer, "v0", 0).unwrap();

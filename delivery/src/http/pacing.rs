@@ -76,7 +76,7 @@ impl<F: Feed> Site<F> {
         let pace = if caller.is_relay() {
             Pace::Free
         } else {
-            let object = self.paced_object(resource, len);
+            let object = self.paced_object(resource, len, caller);
             let sent_before = caller.line().sent(object.time_of(bytes));
             self.pacing.rule.pace(&object, sent_before)
         };
@@ -84,15 +84,19 @@ impl<F: Feed> Site<F> {
     }
 
     /// An object, as far as it is known here.
-    fn paced_object(&self, resource: &Resource<'_>, len: Option<u64>) -> Object {
-        let ladder = self.adaptation.ladder(resource.stream);
-        let template = ladder.as_ref().map(|ladder| ladder.template());
-        let rung = template.and_then(|template| template.bandwidth(resource.rendition().unwrap_or_default()));
+    fn paced_object(&self, resource: &Resource<'_>, len: Option<u64>, caller: &Caller) -> Object {
+        let Some(ladder) = self.adaptation.ladder(resource.stream) else {
+            return Object { bytes: len, ..Object::default() };
+        };
+        let rung = ladder.template().bandwidth(resource.rendition().unwrap_or_default());
+        let (cap, now) = (ladder.cap(), self.clock.now());
+        let goes_by_speed = || !ladder.picks() && !caller.line().stays_above(cap, pacing::STAYS, now);
         Object {
             bandwidth: rung.map(|rung| rung.own),
             next_bandwidth: rung.and_then(|rung| rung.next),
             bytes: len,
-            target_duration: ladder.map(|ladder| ladder.target_duration()).unwrap_or_default(),
+            target_duration: ladder.target_duration(),
+            headroom: ladder.headroom().filter(|_| !goes_by_speed()),
         }
     }
 }

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use policy::Class;
+use policy::{Class, adaptation::Mode};
 use tokio::net::TcpStream;
 
 use super::{
@@ -150,6 +150,29 @@ async fn caches_and_load_balancers_that_the_config_names_are_not_paced_and_nobod
         client.ask(via()).await;
         assert_eq!(play.pace(&client), pace, "{networks}");
     }
+}
+
+#[tokio::test]
+async fn where_the_server_picks_a_tight_uplink_is_shared_out_and_where_players_do_it_is_not() {
+    // Two viewers of 2 Mb/s want more than there is.
+    let pace = async |per_server: bool| {
+        let mode = Some(if per_server { Mode::Server { per_session: false } } else { Mode::Capped });
+        let scene = Scene { mode, uplink: Some(3_000_000), ..scene(Duration::ZERO) };
+        let play = scene.begin().await;
+        let mut clients = Vec::new();
+        for id in ["a", "b"] {
+            let mut client = play.client().await;
+            client.get(&play.playlist(&session(id, Class::Steers))).await;
+            client.get("/live/v0/1.m4s").await;
+            clients.push(client);
+        }
+        play.viewers_after(TARGET);
+        play.site.adapt().await;
+        clients[0].get("/live/v0/1.m4s").await;
+        play.pace(&clients[0])
+    };
+    assert_eq!(pace(true).await, 312_500, "1.25 times its rate");
+    assert_eq!(pace(false).await, V0);
 }
 
 #[tokio::test]
