@@ -224,10 +224,13 @@ impl Adaptation {
             expected += load.expected(cap.cap());
         }
         let taken = expected.max(egress as f64 * PACKET_OVERHEAD);
-        let headroom = uplink.map(|bits| bits.saturating_sub(to_relays) as f64 / taken.max(1.0));
-        for stands in &stands {
-            stands.ladder.set_headroom(headroom.filter(|_| stands.mode != Mode::Client));
-            stands.ladder.set_picks(matches!(stands.mode, Mode::Server { .. }));
+        let free = uplink.map(|bits| bits as f64 - to_relays as f64 * PACKET_OVERHEAD);
+        let headroom = free.map(|free| free.max(0.0) / taken.max(1.0));
+        for Stands { mode, ladder, .. } in &stands {
+            // Where each session is picked for, its pace would be taken for its line.
+            let steady = matches!(mode, Mode::Capped | Mode::Server { per_session: false });
+            ladder.set_headroom(headroom.filter(|_| steady));
+            ladder.set_picks(*mode != Mode::Capped);
         }
         self.standing.store(Arc::new(Standing { uplink, room, caps }));
         room
@@ -244,7 +247,7 @@ impl Adaptation {
         if let Some(change) = cap.observe(load, &self.settings, now) {
             said(stream, ladder, change, load);
         }
-        ladder.set_cap(if cap.is_capped() { cap.cap() } else { usize::MAX });
+        ladder.set_cap(if cap.is_capped() { cap.cap() } else { usize::MAX }, now);
         metrics::rung_cap(stream, cap.cap(), cap.is_pinned());
         let rendition = ladder.name(cap.cap()).filter(|_| cap.is_capped())?;
         Some(Cap { stream: StreamName::clone(stream), rung: cap.cap(), rendition })

@@ -35,12 +35,11 @@ use serde::{Deserialize, Serialize};
 pub const CLIMB: f64 = 2.0;
 
 /// How many times faster than they play media are sent to everybody, however tight the uplink is: who waited a moment must be able to
-/// make up for it. 1.25 is what a full viewers' share leaves of the uplink at a primary (0.9 less 0.1).
+/// make up for it. 1.25: about what a full viewers' share leaves of an uplink, and a fifth of each segment's time for round trips.
 pub const LEAST_HEADROOM: f64 = 1.25;
 
-/// Who asks for one rung above the cap, and for no other, for so long does not go by speed, unless his player is one that steers (hls.js,
-/// Shaka and their like adapt, but believe for minutes what they measured first): what is sent under the cap comes slower than that
-/// rung takes.
+/// Who asks for one rung above the cap, and for no other, for so long since it fell does not go by speed, unless his player is one that
+/// steers (hls.js, Shaka and their like adapt, but believe for minutes what they measured first) or ever went down a rung.
 pub const STAYS: Duration = Duration::from_secs(20);
 
 /// Target durations that players begin before the end (RFC 8216bis 6.3.3), and load at once.
@@ -119,15 +118,14 @@ impl Pacing {
     #[must_use]
     pub fn pace(&self, object: &Object, sent: Duration) -> Pace {
         let Some(rate) = object.rate().filter(|_| self.is_on()) else { return Pace::Free };
-        let headroom = object.headroom.map(|headroom| headroom.max(LEAST_HEADROOM));
-        let tight = headroom.filter(|headroom| *headroom < self.multiple.0);
+        let tight = object.headroom.filter(|headroom| *headroom < self.multiple.0);
         let begins_with = object.target_duration * BEGINS_BEFORE_END;
-        let burst = if tight.is_some() { self.burst.min(begins_with) } else { self.burst };
-        if sent < burst {
+        let short = tight.is_some() && !begins_with.is_zero();
+        if sent < (if short { self.burst.min(begins_with) } else { self.burst }) {
             return Pace::Free;
         }
         if let Some(headroom) = tight.filter(|_| object.bandwidth.is_some()) {
-            return Pace::Limited(times(rate, headroom));
+            return Pace::Limited(times(rate, headroom.max(LEAST_HEADROOM).min(self.multiple.0)));
         }
         let to_play = times(rate, self.multiple.0);
         let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
@@ -225,17 +223,15 @@ mod tests {
             assert_eq!(limit(4.0, &tight(headroom)), rate, "{headroom}");
         }
         assert_eq!(limit(4.0, &tight(4.0)), 1_600_000, "there is room for all that pacing allows");
-        assert_eq!(
-            limit(1.1, &tight(1.0)),
-            1_000_000,
-            "a multiple below the least is what the operator wants"
-        );
+        assert_eq!(limit(1.1, &tight(1.0)), 330_000, "never more than the multiple");
         let sound = Object { bytes: Some(1_000), headroom: Some(1.0), ..rung(0, None) };
         assert_eq!(limit(4.0, &Object { bandwidth: None, ..sound }), 1_000_000, "no rung: the floor");
         let begun = |sent| pacing(4.0).pace(&tight(1.0), sent);
         assert_eq!(begun(TARGET * 3 - Duration::from_millis(1)), Pace::Free);
         assert_eq!(begun(TARGET * 3), Pace::Limited(375_000));
         assert_eq!(pacing(4.0).pace(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
+        let unknown = Object { target_duration: Duration::ZERO, ..tight(1.0) };
+        assert_eq!(pacing(4.0).pace(&unknown, Duration::ZERO), Pace::Free, "who knows with what it begins");
     }
 
     #[test]

@@ -11,7 +11,10 @@ use std::{
 use arc_swap::ArcSwap;
 use hls::{Rendition, Template};
 use papaya::HashMap;
-use policy::adaptation::{Mode, Rung};
+use policy::{
+    Time,
+    adaptation::{Mode, Rung},
+};
 
 use super::rail::Rail;
 
@@ -22,6 +25,8 @@ pub(crate) struct Ladder {
     rails: HashMap<Rendition, Arc<Rail>>,
     /// The highest rung that is sent, counted from the lowest.
     cap: AtomicUsize,
+    /// When it fell last, in milliseconds.
+    cap_since: AtomicU64,
     /// How many times what all viewers are sent fits the uplink, as the bits of a float: infinity where it does not matter.
     headroom: AtomicU64,
     /// The server alone picks the rung.
@@ -58,6 +63,7 @@ impl Ladder {
             rungs: ArcSwap::from_pointee(Rungs::of(template)),
             rails: HashMap::new(),
             cap: AtomicUsize::new(usize::MAX),
+            cap_since: AtomicU64::new(0),
             headroom: AtomicU64::new(f64::INFINITY.to_bits()),
             picks: AtomicBool::new(false),
             target_ms: AtomicU64::new(0),
@@ -94,11 +100,19 @@ impl Ladder {
         self.cap.load(Relaxed)
     }
 
-    pub(super) fn set_cap(&self, cap: usize) {
-        self.cap.store(cap, Relaxed);
+    /// Since when it has not fallen.
+    pub(crate) fn cap_since(&self) -> Time {
+        Time::from_millis(self.cap_since.load(Relaxed))
     }
 
-    /// How many times what all viewers are sent fits the uplink; none where that is not known, or nothing is capped.
+    pub(super) fn set_cap(&self, cap: usize, now: Time) {
+        if self.cap.swap(cap, Relaxed) > cap {
+            self.cap_since.store(now.as_millis(), Relaxed);
+        }
+    }
+
+    /// How many times what all viewers are sent fits the uplink; none where that is not known, or those who pick go
+    /// by the speed that is measured.
     pub(crate) fn headroom(&self) -> Option<f64> {
         Some(f64::from_bits(self.headroom.load(Relaxed))).filter(|headroom| headroom.is_finite())
     }
@@ -248,7 +262,7 @@ mod tests {
         assert_eq!(names(&ladder.up_to(usize::MAX)), ["720p", "360p", "240p"]);
         assert_eq!(ladder.name(usize::MAX).unwrap().as_str(), "720p");
         assert_eq!(ladder.highest_sent(), (3_000_000, false));
-        ladder.set_cap(0);
+        ladder.set_cap(0, Time::default());
         assert_eq!(ladder.highest_sent(), (300_000, true));
     }
 
@@ -264,12 +278,12 @@ mod tests {
     #[test]
     fn newcomers_are_told_of_all_that_can_be_lowered() {
         let ladder = ladder();
-        ladder.set_cap(0);
+        ladder.set_cap(0, Time::default());
         assert!(ladder.withheld(Mode::Capped).is_empty());
         ladder.rung("720p").unwrap().1.note_yields(false);
         assert_eq!(names(&ladder.withheld(Mode::Capped)), ["720p"]);
         assert!(ladder.withheld(Mode::Client).is_empty());
-        ladder.set_cap(2);
+        ladder.set_cap(2, Time::default());
         assert!(ladder.withheld(Mode::Capped).is_empty());
     }
 
@@ -278,13 +292,13 @@ mod tests {
         let ladder = ladder();
         let mode = Mode::Server { per_session: false };
         assert_eq!(names(&ladder.withheld(mode)), ["240p", "360p"]);
-        ladder.set_cap(1);
+        ladder.set_cap(1, Time::default());
         ladder.rung("720p").unwrap().1.note_yields(false);
         assert_eq!(names(&ladder.withheld(mode)), ["240p", "720p"]);
         for rendition in ["240p", "360p", "720p"] {
             ladder.rung(rendition).unwrap().1.note_yields(false);
         }
-        ladder.set_cap(0);
+        ladder.set_cap(0, Time::default());
         assert_eq!(names(&ladder.withheld(mode)), ["360p", "720p"]);
     }
 }

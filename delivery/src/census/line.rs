@@ -212,10 +212,10 @@ impl Line {
         self.session().map_or_else(|| self.sent.add(media), |record| record.sent.add(media))
     }
 
-    /// Whether its session stays above `cap` whatever it measures: it has asked for one rung, and for no other, for so long.
+    /// Since when its session has asked for one rung above `cap`, whatever its player measured; none if it has not.
     #[must_use]
-    pub fn stays_above(&self, cap: usize, time: Duration, now: Time) -> bool {
-        self.session().is_some_and(|record| record.stays_above(cap, time, now))
+    pub fn above_since(&self, cap: usize) -> Option<Time> {
+        self.session()?.above_since(cap)
     }
 
     /// The session that it belongs to, if any.

@@ -68,8 +68,6 @@ impl Personal {
             measured.bytes = self.bytes.swap(0, Relaxed);
             self.busy_us.store(0, Relaxed);
             state.since = now;
-        } else {
-            measured.said = None;
         }
         state.cap.observe(measured, rates, settings, now);
         state.cap.rung()

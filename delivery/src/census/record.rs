@@ -66,6 +66,8 @@ pub(super) struct Record {
     rung: AtomicU32,
     /// Since when it has asked for no other.
     rung_since: AtomicU64,
+    /// It has asked for a lower rung than before: its player goes by the speed that it measures.
+    adapts: AtomicBool,
     /// The highest rung that its own line carries, where that was ever decided.
     own_rung: AtomicU32,
     /// It has asked for media: who asks for playlists alone takes nothing of the uplink.
@@ -108,6 +110,7 @@ impl Record {
             told: AtomicBool::new(false),
             rung: AtomicU32::new(rung(reload)),
             rung_since: AtomicU64::new(now.as_millis()),
+            adapts: AtomicBool::new(false),
             own_rung: AtomicU32::new(NO_RUNG),
             takes_media: AtomicBool::new(false),
             said_buffer_ms: AtomicU64::new(NOTHING_SAID),
@@ -136,22 +139,26 @@ impl Record {
 
     /// Notes the rung that it asks for. The one before.
     fn asks_for(&self, rung: u32, now: Time) -> u32 {
-        let before = self.rung.swap(rung, Relaxed);
+        let before = self.rung.load(Relaxed);
         if before != rung {
             self.rung_since.store(now.as_millis(), Relaxed);
+            if rung < before && before != NO_RUNG {
+                self.adapts.store(true, Relaxed);
+            }
+            self.rung.store(rung, Relaxed);
         }
         before
     }
 
-    /// Whether it has asked for one rung above `cap`, and for no other, for so long, though its player is none of those that steer: they
-    /// adapt, and believe for minutes what they measured first.
-    pub(super) fn stays_above(&self, cap: usize, time: Duration, now: Time) -> bool {
-        if self.session.class == Class::Steers {
-            return false;
+    /// Since when it has asked for one rung above `cap`, and for no other; none if it does not, and for players that adapt: those that
+    /// steer, and those that ever went down a rung.
+    pub(super) fn above_since(&self, cap: usize) -> Option<Time> {
+        if self.session.class == Class::Steers || self.adapts.load(Relaxed) {
+            return None;
         }
-        let asked = Some(self.rung.load(Relaxed)).filter(|rung| *rung != NO_RUNG);
-        let above = asked.and_then(|rung| usize::try_from(rung).ok()).is_some_and(|rung| rung > cap);
-        above && now.since(Time::from_millis(self.rung_since.load(Relaxed))) >= time
+        let asked = Some(self.rung.load(Relaxed)).filter(|rung| *rung != NO_RUNG)?;
+        let above = usize::try_from(asked).is_ok_and(|rung| rung > cap);
+        above.then(|| Time::from_millis(self.rung_since.load(Relaxed)))
     }
 
     /// The rung that it asked for last, or the highest that its own line carries where that is lower.

@@ -64,7 +64,7 @@ fn viewers(census: &Census, ms: u64) -> u32 {
 }
 
 #[test]
-fn who_stays_above_the_cap_is_known_after_a_while_and_players_that_steer_are_not_among_them() {
+fn who_asks_for_more_than_the_cap_whatever_he_measures_is_known_until_he_adapts() {
     let census = census();
     for (id, class) in [("a", Class::Redirects), ("b", Class::Fixed), ("c", Class::Steers)] {
         let (viewer, line) = (session(id, class), no_line());
@@ -73,17 +73,18 @@ fn who_stays_above_the_cap_is_known_after_a_while_and_players_that_steer_are_not
             let asked = Asked { stream, rendition: "v", rung: Some(rung), target_duration, ended: false };
             census.reloaded(&viewer, asked, &line, at(ms)).unwrap();
         };
-        let stays = |cap, ms| line.stays_above(cap, Duration::from_secs(20), at(ms));
-        asks(2, 0);
-        asks(2, 20_000);
-        assert!(!stays(1, 19_999));
-        assert_eq!(stays(1, 20_000), class != Class::Steers, "{class:?}");
-        assert!(!stays(2, 20_000), "it is not above");
-        asks(1, 21_000);
-        assert!(!stays(0, 40_999), "it adapts");
-        assert_eq!(stays(0, 41_000), class != Class::Steers, "{class:?}");
+        let unless_it_steers = |ms| Some(at(ms)).filter(|_| class != Class::Steers);
+        asks(1, 1_000);
+        asks(1, 20_000);
+        assert_eq!(line.above_since(0), unless_it_steers(1_000), "{class:?}");
+        assert_eq!(line.above_since(1), None, "it is not above");
+        asks(2, 21_000);
+        assert_eq!(line.above_since(1), unless_it_steers(21_000), "{class:?}");
+        asks(1, 22_000);
+        asks(2, 23_000);
+        assert_eq!(line.above_since(0), None, "it adapts");
     }
-    assert!(!no_line().stays_above(0, Duration::ZERO, at(0)), "nobody's");
+    assert_eq!(no_line().above_since(0), None, "nobody's");
 }
 
 #[test]

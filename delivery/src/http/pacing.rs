@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 
 pub use self::config::Config;
 use super::{Caller, Site};
-use crate::{feed::Feed, metrics::paced_connections, sys};
+use crate::{adaptation::Ladder, feed::Feed, metrics::paced_connections, sys};
 
 /// Answers on an HTTP/2 connection that are taken to be on their way together: a picture, its sound, its subtitles, and an initialization
 /// section. Where it is more than they are, a burst lasts for a few answers longer; where it is less, the picture comes as slowly as
@@ -89,15 +89,20 @@ impl<F: Feed> Site<F> {
             return Object { bytes: len, ..Object::default() };
         };
         let rung = ladder.template().bandwidth(resource.rendition().unwrap_or_default());
-        let (cap, now) = (ladder.cap(), self.clock.now());
-        let goes_by_speed = || !ladder.picks() && !caller.line().stays_above(cap, pacing::STAYS, now);
+        let is_steady = || ladder.picks() || self.stays_above(&ladder, caller);
         Object {
             bandwidth: rung.map(|rung| rung.own),
             next_bandwidth: rung.and_then(|rung| rung.next),
             bytes: len,
             target_duration: ladder.target_duration(),
-            headroom: ladder.headroom().filter(|_| !goes_by_speed()),
+            headroom: ladder.headroom().filter(|_| is_steady()),
         }
+    }
+
+    /// Whether a viewer has asked for more than the cap for so long that his player does not go by speed.
+    fn stays_above(&self, ladder: &Ladder, caller: &Caller) -> bool {
+        let asked = caller.line().above_since(ladder.cap());
+        asked.is_some_and(|asked| self.clock.now().since(asked.max(ladder.cap_since())) >= pacing::STAYS)
     }
 }
 

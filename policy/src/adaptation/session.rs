@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! signal      bits acknowledged over the time in which there was something to send: what the line carries, whatever is watched;
-//!             else what the player says it measured
+//!             where none ever were, what the player says it measured
 //! estimate    all bits over all time of the last seconds, so that a moment weighs as much as it took; or what the very newest say, where
 //!             that is far less
 //! down        at once, to the highest rung that the estimate carries with a margin
@@ -21,11 +21,12 @@ const DOWN_SHARE: f64 = 0.92;
 /// The same for a higher rung.
 const UP_SHARE: f64 = 0.8;
 
-/// The time in which what was measured loses half its weight: two segments of most streams, so that a rung is judged by some of them.
+/// The time in which what was measured loses half its weight: a segment or two of most streams, so that a rung is judged by some of them.
 const HALF_LIFE: Duration = Duration::from_secs(4);
 
-/// The same for the newest: a buffer is only seconds, and a line that has become bad must be seen in one.
-const NEWEST_HALF_LIFE: Duration = Duration::from_millis(1000);
+/// The same for the newest, in time in which the line had something to carry: a buffer is only seconds, and a line that has become bad, which is
+/// never idle, must be seen in one; the beginning of a segment after a pause says little.
+const NEWEST_HALF_LIFE: Duration = Duration::from_millis(750);
 
 /// The newest may be so much of the estimate and be noise: a round trip at the end of a segment, a processor that was busy.
 const NOISE: f64 = 0.75;
@@ -40,7 +41,7 @@ pub struct Measurement {
     pub bytes: u64,
     /// The time in which there was something to send, in ticks of the kernel.
     pub busy: Duration,
-    /// Bits per second that the player says it measured (CTA-5004 `mtp`): taken where nothing was measured here.
+    /// Bits per second that the player says it measured (CTA-5004 `mtp`): taken where nothing was ever measured here.
     pub said: Option<u64>,
 }
 
@@ -120,14 +121,16 @@ impl SessionCap {
     }
 
     fn measure(&mut self, measured: Measurement, now: Time) {
-        self.said = measured.said.or(self.said);
+        if let Some(said) = measured.said {
+            self.said = Some(self.said.map_or(said, |before| u64::midpoint(before, said)));
+        }
         if measured.bytes == 0 {
             return;
         }
         let passed = now.since(self.measured_at.unwrap_or(now));
         self.measured_at = Some(now);
         self.sum.add(measured, passed, HALF_LIFE);
-        self.newest.add(measured, passed, NEWEST_HALF_LIFE);
+        self.newest.add(measured, measured.busy, NEWEST_HALF_LIFE);
     }
 }
 
@@ -179,6 +182,22 @@ mod tests {
                 Measurement { bytes: 100_000 / share, busy: Duration::from_millis(667), said: None };
             cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(second * 1000));
             assert_eq!(cap.rung(), 1, "{second}");
+        }
+    }
+
+    #[test]
+    fn the_slow_start_of_a_long_segment_says_nothing_of_a_fast_line() {
+        let mut cap = SessionCap::default();
+        let mut observe = |bytes, busy_ms, ms| {
+            let measured = Measurement { bytes, busy: Duration::from_millis(busy_ms), said: None };
+            cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(ms));
+            cap.rung()
+        };
+        for segment in 0..20 {
+            let began = segment * 6_000;
+            let slow = observe(44_000, 500, began + 500);
+            let fast = observe(600_000, 500, began + 1_000);
+            assert!(segment < 5 || (slow, fast) == (2, 2), "{segment}: {slow} {fast}");
         }
     }
 

@@ -16,8 +16,8 @@ const NO_STALL_MS: u64 = 500;
 const FRAMES_AHEAD: u64 = 25;
 
 /// Changes of the picture that may be missing of those listed: a player that fetches several segments at once may leave out a list, and
-/// one that adapts by itself starts low.
-const PICTURES_MISSED: f64 = 0.1;
+/// one that adapts (Shaka obeys CMSD, too) asks for a lower rung now and then, under which less is swapped.
+const PICTURES_MISSED: f64 = 0.25;
 
 /// One player.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub burst: Duration,
     /// What everybody is sent at least: sound and subtitles alone are too small to take anything from others, and waiting for them
-    /// would keep the picture waiting.
+    /// would keep the picture waiting. Rungs on a tight uplink have no floor but 1.25 times their rate.
     pub floor: BitRate,
     /// Networks of caches and load balancers in front of this server, whose connections carry many viewers each and are not paced.
     /// None unless given; `Via` and its like are not believed, because anybody can write them.
