@@ -1,8 +1,11 @@
 //! Who allows no rung above some rung: a server of ours, told on its admin port, or one that stands in for it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
-use crate::{http::http, stand_in::StandIn};
+use crate::{http::http, stand_in::StandIn, wait::eventually};
+
+/// Until a server that is woken has its stream.
+const IS_THERE: Duration = Duration::from_secs(30);
 
 /// The handle of one server's cap.
 #[derive(Debug, Clone)]
@@ -20,7 +23,8 @@ pub fn by_stand_in() -> bool {
 }
 
 impl Caps {
-    /// Allows no rung of the stream `live` above `rung`, 0 being the lowest.
+    /// Allows no rung of the stream `live` above `rung`, 0 being the lowest, as soon as the server has that stream: a relay has none
+    /// until it is woken.
     ///
     /// # Panics
     /// When the server does not do as it is told.
@@ -29,8 +33,12 @@ impl Caps {
             Self::StandIn(stand_in) => stand_in.cap(rung),
             Self::Server(admin) => {
                 let url = format!("http://{admin}/adaptation/cap?stream=live&rung={rung}");
-                let answer = http().post(&url).send().await.expect("the admin port answers");
-                assert!(answer.status().is_success(), "{url}: {}", answer.status());
+                eventually("a server takes the order", IS_THERE, async || {
+                    let answer = http().post(&url).send().await.map_err(|error| error.to_string())?;
+                    let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
+                    if status.is_success() { Ok(()) } else { Err(format!("{url}: {status}: {text}")) }
+                })
+                .await;
             }
         }
     }

@@ -83,9 +83,7 @@ async fn players_that_are_moved_between_servers_with_different_caps_play_on() {
         let mut turn = tokio::time::interval(PLAYS_ON);
         for (change, cap) in CAPS.into_iter().enumerate() {
             turn.tick().await;
-            // Where they go, another rung is allowed than where they are.
-            stage.relay_caps(1 - at).set(cap).await;
-            match stage.everybody_moves_from(at).await {
+            match stage.everybody_moves_from(at, cap).await {
                 Ok(moved) => at = moved,
                 Err(missing) => {
                     faults.push(format!("{container:?}: move {change}: {missing}"));

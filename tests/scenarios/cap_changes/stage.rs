@@ -86,10 +86,6 @@ impl Stage {
         &self.caps[0]
     }
 
-    pub(crate) fn relay_caps(&self, relay: usize) -> &Caps {
-        &self.caps[relay]
-    }
-
     /// What the primary's list of the highest rung has listed so far.
     pub(crate) fn listed(&self) -> Listed {
         self.list.as_ref().map(ListWatch::listed).unwrap_or_default()
@@ -105,8 +101,8 @@ impl Stage {
         .await
     }
 
-    /// Drains a relay; when everybody has gone to the other, which is told, it is given back.
-    pub(crate) async fn everybody_moves_from(&self, relay: usize) -> Result<usize, String> {
+    /// Drains a relay; when everybody has gone to the other, which allows another rung and is told, it is given back.
+    pub(crate) async fn everybody_moves_from(&self, relay: usize, cap: usize) -> Result<usize, String> {
         let id = format!("relay-{}", self.host(relay).replace('.', "-"));
         let ordered = async |order: &str| {
             let ended = self.fleet.start_client(order, &[order, &id]).end().await;
@@ -114,6 +110,7 @@ impl Stage {
         };
         ordered("drain").await;
         let other = 1 - relay;
+        self.caps[other].set(cap).await;
         let since = Instant::now();
         // Who has ended is seen by what players say: so it is no panic here.
         let missing = eventually("everybody moves or is missed", SETTLES * 2, async || {
