@@ -230,7 +230,7 @@ impl Adaptation {
             // Where each session is picked for, its pace would be taken for its line.
             let steady = matches!(mode, Mode::Capped | Mode::Server { per_session: false });
             ladder.set_headroom(headroom.filter(|_| steady));
-            ladder.set_picks(*mode != Mode::Capped);
+            ladder.set_picks(matches!(mode, Mode::Server { .. }));
         }
         self.standing.store(Arc::new(Standing { uplink, room, caps }));
         room
