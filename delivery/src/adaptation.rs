@@ -21,6 +21,7 @@ use papaya::HashMap;
 use policy::{
     StreamName, Time,
     adaptation::{self, Change, Load, Mode, PACKET_OVERHEAD, Settings, uplink},
+    pacing,
     routing::Kind,
 };
 
@@ -225,7 +226,7 @@ impl Adaptation {
         }
         let taken = expected.max(egress as f64 * PACKET_OVERHEAD);
         let free = uplink.map(|bits| bits as f64 - to_relays as f64 * PACKET_OVERHEAD);
-        let headroom = free.map(|free| free.max(0.0) / taken.max(1.0));
+        let headroom = free.map(|free| pacing::headroom(free, taken));
         for Stands { mode, ladder, .. } in &stands {
             // Where each session is picked for, its pace would be taken for its line.
             let steady = matches!(mode, Mode::Capped | Mode::Server { per_session: false });

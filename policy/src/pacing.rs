@@ -29,6 +29,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Time;
+
 /// How much of the next rung's rate players must measure to take it. hls.js wants 1.43 times of it (`abrBandWidthUpFactor` 0.7),
 /// video.js 1.2 (`BANDWIDTH_VARIANCE`), Shaka 1.18 (`bandwidthUpgradeTarget` 0.85); what they measure includes the wait for the
 /// first byte.
@@ -41,6 +43,18 @@ pub const LEAST_HEADROOM: f64 = 1.25;
 /// Who asks for one rung above the cap, and for no other, for so long since it fell does not go by speed, unless his player is one that
 /// steers (hls.js, Shaka and their like adapt, but believe for minutes what they measured first) or ever went down a rung.
 pub const STAYS: Duration = Duration::from_secs(20);
+
+/// Whether somebody who has asked for a rung above the cap since `asked` does not go by speed, where the cap `fell` last then.
+#[must_use]
+pub fn stays(asked: Time, fell: Time, now: Time) -> bool {
+    now.since(asked.max(fell)) >= STAYS
+}
+
+/// How many times what is `taken` of an uplink fits what is `free` of it, both in bits per second on the wire.
+#[must_use]
+pub fn headroom(free: f64, taken: f64) -> f64 {
+    free.max(0.0) / taken.max(1.0)
+}
 
 /// Target durations that players begin before the end (RFC 8216bis 6.3.3), and load at once.
 const BEGINS_BEFORE_END: u32 = 3;
@@ -232,6 +246,23 @@ mod tests {
         assert_eq!(pacing(4.0).pace(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
         let unknown = Object { target_duration: Duration::ZERO, ..tight(1.0) };
         assert_eq!(pacing(4.0).pace(&unknown, Duration::ZERO), Pace::Free, "who knows with what it begins");
+    }
+
+    #[test]
+    fn who_stays_above_the_cap_is_known_by_the_later_of_his_wish_and_its_fall() {
+        let at = Time::from_millis;
+        for (asked, fell, now, known) in
+            [(0, 0, 20_000, true), (0, 0, 19_999, false), (0, 5_000, 24_999, false), (5_000, 0, 25_000, true)]
+        {
+            assert_eq!(stays(at(asked), at(fell), at(now)), known, "{asked} {fell} {now}");
+        }
+    }
+
+    #[test]
+    fn headroom_is_a_finite_number_whatever_is_free_or_taken() {
+        for (free, taken, times) in [(8e6, 6.4e6, 1.25), (-1.0, 5.0, 0.0), (8e6, 0.0, 8e6)] {
+            assert!((headroom(free, taken) - times).abs() < 1e-6, "{free} {taken}");
+        }
     }
 
     #[test]

@@ -301,3 +301,47 @@ fn digest(rendition: &str) -> u64 {
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use policy::{Region, ServerId};
+
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time::from_millis(ms)
+    }
+
+    fn asks_for(rung: usize) -> Reload<'static> {
+        let (target_duration, life) = (Duration::from_secs(2), Duration::from_secs(5));
+        Reload { rendition: "v", rung: Some(rung), target_duration, life }
+    }
+
+    fn record(class: Class) -> Record {
+        let session = Session {
+            id: "a".parse().expect("an id"),
+            stream: "live".parse().expect("a name"),
+            region: Region::fallback(),
+            class,
+            server: ServerId::primary(),
+            expires_unix: 0,
+        };
+        Record::new(session, asks_for(1), Coming::New, at(1_000))
+    }
+
+    #[test]
+    fn who_asks_for_more_than_the_cap_whatever_he_measures_is_known_until_he_adapts() {
+        for class in [Class::Redirects, Class::Fixed] {
+            let record = record(class);
+            record.reloaded(asks_for(1), at(20_000));
+            assert_eq!(record.above_since(0), Some(at(1_000)), "{class:?}");
+            assert_eq!(record.above_since(1), None, "it is not above");
+            record.reloaded(asks_for(2), at(21_000));
+            assert_eq!(record.above_since(1), Some(at(21_000)), "{class:?}");
+            record.reloaded(asks_for(1), at(22_000));
+            record.reloaded(asks_for(2), at(23_000));
+            assert_eq!(record.above_since(0), None, "it adapts");
+        }
+        assert_eq!(record(Class::Steers).above_since(0), None, "players that steer adapt");
+    }
+}

@@ -64,30 +64,6 @@ fn viewers(census: &Census, ms: u64) -> u32 {
 }
 
 #[test]
-fn who_asks_for_more_than_the_cap_whatever_he_measures_is_known_until_he_adapts() {
-    let census = census();
-    for (id, class) in [("a", Class::Redirects), ("b", Class::Fixed), ("c", Class::Steers)] {
-        let (viewer, line) = (session(id, class), no_line());
-        let asks = |rung, ms| {
-            let (stream, target_duration) = (&viewer.stream, TARGET);
-            let asked = Asked { stream, rendition: "v", rung: Some(rung), target_duration, ended: false };
-            census.reloaded(&viewer, asked, &line, at(ms)).unwrap();
-        };
-        let unless_it_steers = |ms| Some(at(ms)).filter(|_| class != Class::Steers);
-        asks(1, 1_000);
-        asks(1, 20_000);
-        assert_eq!(line.above_since(0), unless_it_steers(1_000), "{class:?}");
-        assert_eq!(line.above_since(1), None, "it is not above");
-        asks(2, 21_000);
-        assert_eq!(line.above_since(1), unless_it_steers(21_000), "{class:?}");
-        asks(1, 22_000);
-        asks(2, 23_000);
-        assert_eq!(line.above_since(0), None, "it adapts");
-    }
-    assert_eq!(no_line().above_since(0), None, "nobody's");
-}
-
-#[test]
 fn a_session_counts_from_its_second_reload() {
     let (census, viewer) = (census(), session("a", Class::Steers));
     asks(&census, &viewer, "v0", 0).unwrap();

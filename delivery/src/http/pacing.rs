@@ -102,7 +102,7 @@ impl<F: Feed> Site<F> {
     /// Whether a viewer has asked for more than the cap for so long that his player does not go by speed.
     fn stays_above(&self, ladder: &Ladder, caller: &Caller) -> bool {
         let asked = caller.line().above_since(ladder.cap());
-        asked.is_some_and(|asked| self.clock.now().since(asked.max(ladder.cap_since())) >= pacing::STAYS)
+        asked.is_some_and(|asked| pacing::stays(asked, ladder.cap_since(), self.clock.now()))
     }
 }
 
