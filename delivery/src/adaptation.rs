@@ -28,7 +28,7 @@ use policy::{
 pub use self::config::{Config, InvalidConfig};
 use self::meter::Meter;
 pub(crate) use self::{
-    ladder::Ladder,
+    ladder::{Ladder, Said},
     rail::{Given, Rail, StandIn, capped},
 };
 use crate::{
@@ -101,6 +101,22 @@ struct Stands<'a> {
     rungs: Vec<adaptation::Rung>,
     /// Bits per second that its viewers would take if nothing were capped: by it streams share the uplink.
     wanted: f64,
+}
+
+impl Stands<'_> {
+    /// What its viewers are told of an uplink, where that is known.
+    fn said(&self, uplink: Option<pacing::Uplink>, cap: Option<&adaptation::Adaptation>, now: Time) -> Said {
+        // Where players pick alone, the uplink caps nothing.
+        let left = uplink.filter(|_| self.mode != Mode::Client).map(|uplink| uplink.left);
+        let begins = cap.map(|cap| cap.begins(&self.rungs, left, self.ladder.target_duration(), now));
+        // Where each session is picked for, its pace would be taken for its line.
+        let is_shared = matches!(self.mode, Mode::Capped | Mode::Server { per_session: false });
+        Said {
+            begins: begins.filter(|_| left.is_some()).unwrap_or(usize::MAX),
+            uplink: uplink.filter(|_| is_shared),
+            picks: matches!(self.mode, Mode::Server { .. }),
+        }
+    }
 }
 
 impl Adaptation {
@@ -225,13 +241,12 @@ impl Adaptation {
             expected += load.expected(cap.cap());
         }
         let taken = expected.max(egress as f64 * PACKET_OVERHEAD);
-        let free = uplink.map(|bits| bits as f64 - to_relays as f64 * PACKET_OVERHEAD);
-        let headroom = free.map(|free| pacing::headroom(free, taken));
-        for Stands { mode, ladder, .. } in &stands {
-            // Where each session is picked for, its pace would be taken for its line.
-            let steady = matches!(mode, Mode::Capped | Mode::Server { per_session: false });
-            ladder.set_headroom(headroom.filter(|_| steady));
-            ladder.set_picks(matches!(mode, Mode::Server { .. }));
+        let has = uplink.map(|bits| {
+            let (bits, to_relays) = (bits as f64, to_relays as f64 * PACKET_OVERHEAD);
+            pacing::Uplink::of(bits - to_relays, bits * self.settings.safe_share - to_relays, taken)
+        });
+        for stands in &stands {
+            stands.ladder.says(stands.said(has, state.caps.get(stands.stream), now));
         }
         self.standing.store(Arc::new(Standing { uplink, room, caps }));
         room

@@ -3,17 +3,18 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use hls::{Rendition, Template};
 use papaya::HashMap;
 use policy::{
     Time,
     adaptation::{Mode, Rung},
+    pacing::Uplink,
 };
 
 use super::rail::Rail;
@@ -27,11 +28,19 @@ pub(crate) struct Ladder {
     cap: AtomicUsize,
     /// When it fell last, in milliseconds.
     cap_since: AtomicU64,
-    /// How many times what all viewers are sent fits the uplink, as the bits of a float: infinity where it does not matter.
-    headroom: AtomicU64,
-    /// The server alone picks the rung.
-    picks: AtomicBool,
+    said: ArcSwap<Said>,
     target_ms: AtomicU64,
+}
+
+/// What the step has said last, besides the cap.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// The highest rung that newcomers begin with.
+    pub(crate) begins: usize,
+    /// What the uplink has, where it is for viewers' pace to depend on.
+    pub(crate) uplink: Option<Uplink>,
+    /// The server alone picks the rung.
+    pub(crate) picks: bool,
 }
 
 /// The rungs as the multivariant playlist has them, the lowest first.
@@ -64,8 +73,7 @@ impl Ladder {
             rails: HashMap::new(),
             cap: AtomicUsize::new(usize::MAX),
             cap_since: AtomicU64::new(0),
-            headroom: AtomicU64::new(f64::INFINITY.to_bits()),
-            picks: AtomicBool::new(false),
+            said: ArcSwap::from_pointee(Said { begins: usize::MAX, uplink: None, picks: false }),
             target_ms: AtomicU64::new(0),
         };
         ladder.lay_rails();
@@ -111,23 +119,18 @@ impl Ladder {
         }
     }
 
-    /// How many times what all viewers are sent fits the uplink; none where that is not known, or those who pick go
-    /// by the speed that is measured.
-    pub(crate) fn headroom(&self) -> Option<f64> {
-        Some(f64::from_bits(self.headroom.load(Relaxed))).filter(|headroom| headroom.is_finite())
+    /// What the step has said last.
+    pub(crate) fn said(&self) -> Guard<Arc<Said>> {
+        self.said.load()
     }
 
-    pub(super) fn set_headroom(&self, headroom: Option<f64>) {
-        self.headroom.store(headroom.unwrap_or(f64::INFINITY).to_bits(), Relaxed);
+    pub(super) fn says(&self, said: Said) {
+        self.said.store(Arc::new(said));
     }
 
-    /// Whether the server alone picks the rung.
-    pub(crate) fn picks(&self) -> bool {
-        self.picks.load(Relaxed)
-    }
-
-    pub(super) fn set_picks(&self, picks: bool) {
-        self.picks.store(picks, Relaxed);
+    /// The highest rung that newcomers begin with.
+    pub(crate) fn begins(&self) -> usize {
+        self.said().begins.min(self.cap())
     }
 
     /// The rungs that can stand in for one above the cap, the highest first.

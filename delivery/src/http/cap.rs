@@ -85,7 +85,7 @@ impl<F: Feed> Site<F> {
                 let alone = self.alone(viewer.id, rung.rendition, Some(seed), &found, stand_in.as_ref());
                 alone.unwrap_or_else(|| rung.rail.give(found, stand_in))
             }
-            Some(viewer) => self.together(viewer, rung, found, stand_in),
+            Some(viewer) => self.together(stream, viewer, rung, found, stand_in).await,
             None => rung.rail.give(found, stand_in),
         };
         // Where the server picks, there is one variant, and nothing for a player to heed.
@@ -93,17 +93,23 @@ impl<F: Feed> Site<F> {
         Capped { given, highest }
     }
 
-    /// What all are given, but for who comes while that still has segments of before the cap fell: nothing was listed to a newcomer
-    /// yet, and the first segments come in a burst. It is given what all are as soon as that is the same.
-    fn together(
+    /// What all are given, but for who comes while that still has segments of before the cap fell, or while what a newcomer loads at once
+    /// is more than is left of the uplink: nothing was listed to it yet. It is given what all are as soon as that is the same.
+    async fn together(
         &self,
+        stream: &StreamName,
         viewer: Viewer<'_>,
         rung: &Asked<'_>,
         found: Playlist,
         stand_in: Option<StandIn>,
     ) -> Given {
-        let begins = (viewer.fresh && stand_in.is_some()).then_some(None);
-        let alone = self.alone(viewer.id, rung.rendition, begins, &found, stand_in.as_ref());
+        let with = rung.ladder.begins();
+        let low = match viewer.fresh && rung.place > with {
+            true => self.stand_in(stream, &rung.ladder, with, &found).await,
+            false => None,
+        };
+        let begins = low.is_some().then_some(None);
+        let alone = self.alone(viewer.id, rung.rendition, begins, &found, low.as_ref().or(stand_in.as_ref()));
         let all = rung.rail.give(found, stand_in);
         match alone {
             Some(alone) if alone.playlist.body[..] != all.playlist.body[..] => alone,

@@ -176,6 +176,33 @@ async fn where_the_server_picks_a_tight_uplink_is_shared_out_and_where_somebody_
 }
 
 #[tokio::test]
+async fn on_a_tight_uplink_a_newcomers_burst_comes_as_fast_as_there_is_room() {
+    // Nobody plays yet; then somebody does, who takes 2 Mb/s or, for a moment, more.
+    let (twice, what_is_left) = (4_000_000 / 8, 8_000_000 / 8);
+    let free = UNLIMITED..=UNLIMITED;
+    for (mode, mbps, second) in [
+        (Mode::Server { per_session: false }, 8, twice..=what_is_left),
+        (Mode::Capped, 8, V0..=V0),
+        (Mode::Server { per_session: true }, 8, free.clone()),
+        (Mode::Client, 8, free.clone()),
+        (Mode::Capped, 2_000, free.clone()),
+    ] {
+        let burst = PacingConfig::default().burst;
+        let play = Scene { mode: Some(mode), uplink: Some(mbps * 1_000_000), ..scene(burst) }.begin().await;
+        play.site.adapt().await;
+        for (id, paces) in [("a", &free), ("b", &second)] {
+            let mut client = play.client().await;
+            client.get(&play.playlist(&session(id, Class::Steers))).await;
+            client.get("/live/v0/1.m4s").await;
+            let pace = play.pace(&client);
+            assert!(paces.contains(&pace), "{mode:?} {mbps} {id}: {pace}");
+            play.viewers_after(TARGET);
+            play.site.adapt().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn with_a_multiple_of_zero_nobody_is_paced() {
     let multiple = 0.0.try_into().unwrap();
     let play = paced(PacingConfig { multiple, burst: Duration::ZERO, ..Default::default() }).begin().await;

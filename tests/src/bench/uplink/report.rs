@@ -20,7 +20,7 @@ impl Run {
         &self.fares[0]
     }
 
-    /// Pictures that stand still at a moment.
+    /// Pictures that stood still in the second up to a moment.
     pub(super) fn standing_still(&self, unix_ms: u64) -> usize {
         self.fares.iter().map(|fare| fare.standing_still(unix_ms)).sum()
     }
@@ -123,6 +123,19 @@ pub(super) fn csv(runs: &[Run]) -> String {
                 number(run.first().rung(sample.unix_ms)),
                 run.standing_still(sample.unix_ms),
             );
+        }
+    }
+    text
+}
+
+/// A row a stall.
+pub(super) fn stalls_csv(runs: &[Run]) -> String {
+    let mut text = String::from("mode,player,second,ms\n");
+    for run in runs {
+        for fare in &run.fares {
+            for stall in &fare.stalls {
+                let _ = writeln!(text, "{},{},{:.1},{}", run.mode, fare.name, run.second(stall.at), stall.ms);
+            }
         }
     }
     text
