@@ -12,7 +12,7 @@ mod rail;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -20,7 +20,7 @@ use hls::{Rendition, Template, url::parameter};
 use papaya::HashMap;
 use policy::{
     StreamName, Time,
-    adaptation::{self, Change, Load, Mode, PACKET_OVERHEAD, Settings, uplink},
+    adaptation::{self, Change, Load, Mode, PACKET_OVERHEAD, Settings, newcomers::Newcomers, uplink},
     pacing,
     routing::Kind,
 };
@@ -28,7 +28,7 @@ use policy::{
 pub use self::config::{Config, InvalidConfig};
 use self::meter::Meter;
 pub(crate) use self::{
-    ladder::{Ladder, Said},
+    ladder::Ladder,
     rail::{Given, Rail, StandIn, capped},
 };
 use crate::{
@@ -50,6 +50,8 @@ pub struct Adaptation {
     configured: Option<u64>,
     ladders: HashMap<StreamName, Arc<Ladder>>,
     state: Mutex<State>,
+    /// Only who comes, and the step, take this.
+    newcomers: Mutex<Newcomers>,
     standing: ArcSwap<Standing>,
 }
 
@@ -103,22 +105,6 @@ struct Stands<'a> {
     wanted: f64,
 }
 
-impl Stands<'_> {
-    /// What its viewers are told of an uplink, where that is known.
-    fn said(&self, uplink: Option<pacing::Uplink>, cap: Option<&adaptation::Adaptation>, now: Time) -> Said {
-        // Where players pick alone, the uplink caps nothing.
-        let left = uplink.filter(|_| self.mode != Mode::Client).map(|uplink| uplink.left);
-        let begins = cap.map(|cap| cap.begins(&self.rungs, left, self.ladder.target_duration(), now));
-        // Where each session is picked for, its pace would be taken for its line.
-        let is_shared = matches!(self.mode, Mode::Capped | Mode::Server { per_session: false });
-        Said {
-            begins: begins.filter(|_| left.is_some()).unwrap_or(usize::MAX),
-            uplink: uplink.filter(|_| is_shared),
-            picks: matches!(self.mode, Mode::Server { .. }),
-        }
-    }
-}
-
 impl Adaptation {
     /// Of a server with an uplink of which the operator says so much, that takes `capacity` viewers.
     #[must_use]
@@ -136,6 +122,7 @@ impl Adaptation {
                 to_relays: Meter::over(window * RELAY_WINDOWS),
                 caps: BTreeMap::new(),
             }),
+            newcomers: Mutex::default(),
             standing: ArcSwap::from_pointee(Standing { uplink, room: capacity, caps: Vec::new() }),
         }
     }
@@ -215,6 +202,15 @@ impl Adaptation {
         })
     }
 
+    /// The rung with which a newcomer to a stream begins, of those up to `highest`.
+    pub(crate) fn begin(&self, ladder: &Ladder, highest: usize, now: Time) -> usize {
+        self.newcomers().begin(&ladder.rates(), highest, ladder.target_duration(), now)
+    }
+
+    fn newcomers(&self) -> MutexGuard<'_, Newcomers> {
+        self.newcomers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes in who watches and what was sent, and sets the caps. Viewers that may be taken from now on.
     pub fn step(&self, modes: &BTreeMap<StreamName, Mode>, count: &Count, sent: Sent, now: Time) -> u32 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,12 +237,15 @@ impl Adaptation {
             expected += load.expected(cap.cap());
         }
         let taken = expected.max(egress as f64 * PACKET_OVERHEAD);
-        let has = uplink.map(|bits| {
-            let (bits, to_relays) = (bits as f64, to_relays as f64 * PACKET_OVERHEAD);
-            pacing::Uplink::of(bits - to_relays, bits * self.settings.safe_share - to_relays, taken)
-        });
-        for stands in &stands {
-            stands.ladder.says(stands.said(has, state.caps.get(stands.stream), now));
+        let free = uplink.map(|bits| bits as f64 - to_relays as f64 * PACKET_OVERHEAD);
+        let headroom = free.map(|free| pacing::headroom(free, taken));
+        let spared = uplink.map_or(0.0, |bits| bits as f64 * (1.0 - self.settings.safe_share));
+        self.newcomers().observe(free.map(|free| free - spared - taken));
+        for Stands { mode, ladder, .. } in &stands {
+            // Where each session is picked for, its pace would be taken for its line.
+            let steady = matches!(mode, Mode::Capped | Mode::Server { per_session: false });
+            ladder.set_headroom(headroom.filter(|_| steady));
+            ladder.set_picks(matches!(mode, Mode::Server { .. }));
         }
         self.standing.store(Arc::new(Standing { uplink, room, caps }));
         room

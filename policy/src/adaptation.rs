@@ -11,12 +11,13 @@
 //!             the cap is expected to climb, for players that choose for themselves keep below what they were told
 //! steady      what was expected fits, or the cap is the lowest rung: then newcomers are refused, and relays are wanted
 //! first       the top rung; unknown uplink: the top rung, until viewers fall behind ([`uplink`])
-//! newcomers   begin at the highest rung up to the cap at which what they load at once fits what is left of the uplink
 //! ```
 //!
 //! The cap is one for all viewers of a stream at a server. What players choose below it is theirs; those that never choose get
-//! what fits. A player on a line of its own that is worse than the others' is [`session`]'s affair.
+//! what fits. A player on a line of its own that is worse than the others' is [`session`]'s affair, and with what one begins
+//! [`newcomers`]'s.
 
+pub mod newcomers;
 mod ramp;
 pub mod session;
 pub mod uplink;
@@ -24,7 +25,7 @@ pub mod uplink;
 use std::time::Duration;
 
 use self::ramp::Ramp;
-use crate::{Time, pacing::BEGINS_BEFORE_END};
+use crate::Time;
 
 /// What packets add to what is written: headers of Ethernet, IP and TCP, 78 bytes to each 1,448.
 pub const PACKET_OVERHEAD: f64 = 1.054;
@@ -203,20 +204,6 @@ impl Adaptation {
     #[must_use]
     pub fn is_capped(&self) -> bool {
         self.cap + 1 < self.rungs
-    }
-
-    /// The highest rung that a newcomer is to begin with, where so many bits per second of the uplink are `left`; the cap, where
-    /// nobody knows.
-    ///
-    /// Players load the last three segments at once and then one after the other. What they load within the first target duration
-    /// must fit beside what all others play, or it stands in the queue before that: so for all who are expected to come in that time.
-    #[must_use]
-    pub fn begins(&self, ladder: &[Rung], left: Option<f64>, target_duration: Duration, now: Time) -> usize {
-        let Some(left) = left else { return self.cap };
-        let together = 1.0 + self.ramp.expected(target_duration, now);
-        let times = f64::from(BEGINS_BEFORE_END) * together * PACKET_OVERHEAD;
-        let fits = |rung: &Rung| rung.rate as f64 * times <= left;
-        ladder.iter().take(self.cap + 1).rposition(fits).unwrap_or(0)
     }
 
     /// Holds the cap where an operator wants it, or lets it go again.

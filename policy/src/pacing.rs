@@ -18,11 +18,11 @@
 //! 3. [`CLIMB`] of the next rung's rate, or the multiple if that is less. Players take a rung up by the speed that they measure, and
 //!    what they measure is the pace: a ladder with steps larger than the multiple would keep them at its foot.
 //!
-//! **While the uplink is tight** ([`Uplink`]): all segments of a moment are to arrive side by side and leave no queue, in which players with
-//! next to no buffer (ffmpeg fetches what it plays next) would stand. So a burst is no longer than what a player begins with, and no
-//! faster than what is left, though never slower than what comes after it, nor than [`LEAST_BURST`]. And who does not go by the speed
-//! that he measures, because the server alone picks the rung or because he asks for one above the cap whatever he measures
-//! ([`STAYS`]), is sent a multiple that falls to what the uplink has for each, though not below [`LEAST_HEADROOM`].
+//! **While the uplink is tight** ([`Object::headroom`]): who does not go by the speed that he measures, because the server alone picks the
+//! rung or because he asks for one above the cap whatever he measures ([`STAYS`]), is sent a multiple that falls to what the uplink has
+//! for each, though not below [`LEAST_HEADROOM`]; and a burst that is what a player begins with, within the time in which it plays the
+//! first segment of it ([`BEGINS_WITH`]). All segments of a moment then arrive side by side and leave no queue, in which players with
+//! next to no buffer (ffmpeg fetches what it plays next) would stand.
 //!
 //! Who is not paced at all (relays, caches and load balancers in front of a server) is the shell's to know.
 
@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Time, adaptation::PACKET_OVERHEAD};
+use crate::Time;
 
 /// How much of the next rung's rate players must measure to take it. hls.js wants 1.43 times of it (`abrBandWidthUpFactor` 0.7),
 /// video.js 1.2 (`BANDWIDTH_VARIANCE`), Shaka 1.18 (`bandwidthUpgradeTarget` 0.85); what they measure includes the wait for the
@@ -40,10 +40,6 @@ pub const CLIMB: f64 = 2.0;
 /// How many times faster than they play media are sent to everybody, however tight the uplink is: who waited a moment must be able to
 /// make up for it. 1.25: about what a full viewers' share leaves of an uplink, and a fifth of each segment's time for round trips.
 pub const LEAST_HEADROOM: f64 = 1.25;
-
-/// How many times faster than it plays a burst is sent, however tight the uplink is: the first segment, without which nothing is shown,
-/// is there in half the time that it plays.
-pub const LEAST_BURST: f64 = 2.0;
 
 /// Who asks for one rung above the cap, and for no other, for so long since it fell does not go by speed, unless his player is one that
 /// steers (hls.js, Shaka and their like adapt, but believe for minutes what they measured first) or ever went down a rung.
@@ -55,25 +51,14 @@ pub fn stays(asked: Time, fell: Time, now: Time) -> bool {
     now.since(asked.max(fell)) >= STAYS
 }
 
-/// What the uplink of a server has for its viewers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Uplink {
-    /// How many times what all viewers are expected to be sent fits it.
-    pub headroom: f64,
-    /// What they leave of the part that may be filled, in bits per second on the wire; below zero where they take more.
-    pub left: f64,
-}
-
-impl Uplink {
-    /// One of which so much is `free` for viewers, `safe` to be filled by them, and `taken`, all in bits per second on the wire.
-    #[must_use]
-    pub fn of(free: f64, safe: f64, taken: f64) -> Self {
-        Self { headroom: free.max(0.0) / taken.max(1.0), left: safe - taken }
-    }
+/// How many times what is `taken` of an uplink fits what is `free` of it, both in bits per second on the wire.
+#[must_use]
+pub fn headroom(free: f64, taken: f64) -> f64 {
+    free.max(0.0) / taken.max(1.0)
 }
 
 /// Target durations that players begin before the end (RFC 8216bis 6.3.3), and load at once.
-pub(crate) const BEGINS_BEFORE_END: u32 = 3;
+pub const BEGINS_WITH: u32 = 3;
 
 /// How many times faster than it plays media are sent: 0 for as fast as the line goes, else 1 or more.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -131,10 +116,9 @@ pub struct Object {
     pub bytes: Option<u64>,
     /// How long a segment is at most.
     pub target_duration: Duration,
-    /// What the uplink has; none where that is not known, or its viewers' pace is not to depend on it.
-    pub uplink: Option<Uplink>,
-    /// Its player does not go by the speed that it measures.
-    pub steady: bool,
+    /// How many times what all viewers are expected to be sent fits the uplink; none where that is not known, or where its player
+    /// goes by the speed that it measures.
+    pub headroom: Option<f64>,
 }
 
 impl Pacing {
@@ -149,32 +133,22 @@ impl Pacing {
     #[must_use]
     pub fn pace(&self, object: &Object, sent: Duration) -> Pace {
         let Some(rate) = object.rate().filter(|_| self.is_on()) else { return Pace::Free };
-        let tight = object.uplink.filter(|uplink| uplink.headroom < self.multiple.0);
-        let Some(uplink) = tight else {
-            return if sent < self.burst {
-                Pace::Free
-            } else {
-                Pace::Limited(self.after_burst(object, rate))
-            };
+        let tight = object.headroom.filter(|headroom| *headroom < self.multiple.0);
+        let after = match tight.filter(|_| object.bandwidth.is_some()) {
+            Some(headroom) => times(rate, headroom.max(LEAST_HEADROOM).min(self.multiple.0)),
+            None => {
+                let to_play = times(rate, self.multiple.0);
+                let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
+                self.floor.max(to_play).max(to_climb)
+            }
         };
-        let is_rung = object.bandwidth.is_some();
-        let after = match object.steady && is_rung {
-            true => times(rate, uplink.headroom.max(LEAST_HEADROOM).min(self.multiple.0)),
-            false => self.after_burst(object, rate),
-        };
-        let begins_with = object.target_duration * BEGINS_BEFORE_END;
-        if begins_with.is_zero() || sent >= self.burst.min(begins_with) {
-            return Pace::Limited(after);
+        let begins_with = object.target_duration * BEGINS_WITH;
+        let short = if begins_with.is_zero() { self.burst } else { self.burst.min(begins_with) };
+        match tight {
+            None if sent < self.burst => Pace::Free,
+            Some(_) if sent < short => Pace::Limited(after.max(times(rate, f64::from(BEGINS_WITH)))),
+            _ => Pace::Limited(after),
         }
-        let left = times(1, uplink.left / PACKET_OVERHEAD);
-        Pace::Limited(left.max(times(rate, LEAST_BURST)).max(after))
-    }
-
-    /// Bits per second after the burst, while there is enough for all.
-    fn after_burst(&self, object: &Object, rate: u64) -> u64 {
-        let to_play = times(rate, self.multiple.0);
-        let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
-        self.floor.max(to_play).max(to_climb)
     }
 }
 
@@ -199,7 +173,7 @@ impl Object {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a conversion from a float saturates, and what is below zero is nothing"
+    reason = "neither factor is negative, and a conversion from a float saturates"
 )]
 fn times(number: u64, factor: f64) -> u64 {
     (number as f64 * factor) as u64
@@ -262,45 +236,36 @@ mod tests {
     }
 
     fn tight(headroom: f64) -> Object {
-        let uplink = Some(Uplink { headroom, left: 0.0 });
-        Object { uplink, steady: true, ..rung(300_000, Some(800_000)) }
+        Object { headroom: Some(headroom), ..rung(300_000, Some(800_000)) }
     }
 
     #[test]
-    fn a_tight_uplink_is_shared_out_among_those_who_do_not_measure_it() {
+    fn a_tight_uplink_is_shared_out() {
         for (headroom, rate) in [(0.5, 375_000), (1.25, 375_000), (2.0, 600_000), (3.9, 1_170_000)] {
             assert_eq!(limit(4.0, &tight(headroom)), rate, "{headroom}");
-            let measures = Object { steady: false, ..tight(headroom) };
-            assert_eq!(limit(4.0, &measures), 1_600_000, "{headroom}");
         }
         assert_eq!(limit(4.0, &tight(4.0)), 1_600_000, "there is room for all that pacing allows");
         assert_eq!(limit(1.1, &tight(1.0)), 330_000, "never more than the multiple");
-        let sound = Object { bandwidth: None, next_bandwidth: None, bytes: Some(1_000), ..tight(1.0) };
-        assert_eq!(limit(4.0, &sound), 1_000_000, "no rung: the floor");
     }
 
     #[test]
-    fn while_it_is_tight_a_burst_is_what_a_player_begins_with_at_the_pace_that_is_left() {
+    fn while_it_is_tight_a_burst_is_what_a_player_begins_with_while_it_plays_the_first_of_it() {
         let begun = |object: &Object, sent| pacing(4.0).pace(object, sent);
-        let left = |left| Object { uplink: Some(Uplink { headroom: 1.5, left }), ..tight(1.5) };
-        for (free, steady, rate) in [
-            (5e6 * PACKET_OVERHEAD, true, 5_000_000),
-            (1e6 * PACKET_OVERHEAD, true, 1_000_000),
-            (0.0, true, 600_000),
-            (-9e6, true, 600_000),
-            (5e6 * PACKET_OVERHEAD, false, 5_000_000),
-            (1e6 * PACKET_OVERHEAD, false, 1_600_000),
-        ] {
-            let object = Object { steady, ..left(free) };
-            let Pace::Limited(pace) = begun(&object, Duration::ZERO) else { panic!("{free}: not paced") };
-            assert!(pace.abs_diff(rate) <= 1, "{free} {steady}: {pace}");
-        }
         let last = TARGET * 3 - Duration::from_millis(1);
-        assert_eq!(begun(&left(0.0), last), Pace::Limited(600_000));
-        assert_eq!(begun(&left(0.0), TARGET * 3), Pace::Limited(450_000));
+        for (headroom, burst, after) in
+            [(0.5, 900_000, 375_000), (2.0, 900_000, 600_000), (3.5, 1_050_000, 1_050_000)]
+        {
+            let object = tight(headroom);
+            let paces = [Duration::ZERO, last, TARGET * 3].map(|sent| begun(&object, sent));
+            assert_eq!(paces, [burst, burst, after].map(Pace::Limited), "{headroom}");
+        }
         assert_eq!(begun(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
-        let unknown = Object { target_duration: Duration::ZERO, ..left(9e6) };
-        assert_eq!(begun(&unknown, Duration::ZERO), Pace::Limited(450_000), "who knows with what it begins");
+        let unknown = Object { target_duration: Duration::ZERO, ..tight(1.0) };
+        assert_eq!(begun(&unknown, TARGET), Pace::Limited(900_000), "who knows with what it begins");
+        let sound = Object { bandwidth: None, next_bandwidth: None, bytes: Some(1_000), ..tight(1.0) };
+        for sent in [Duration::ZERO, BURST] {
+            assert_eq!(begun(&sound, sent), Pace::Limited(1_000_000), "no rung: the floor");
+        }
     }
 
     #[test]
@@ -316,9 +281,7 @@ mod tests {
     #[test]
     fn headroom_is_a_finite_number_whatever_is_free_or_taken() {
         for (free, taken, times) in [(8e6, 6.4e6, 1.25), (-1.0, 5.0, 0.0), (8e6, 0.0, 8e6)] {
-            let uplink = Uplink::of(free, 7e6, taken);
-            assert!((uplink.headroom - times).abs() < 1e-6, "{free} {taken}");
-            assert!((uplink.left - (7e6 - taken)).abs() < 1e-6, "{free} {taken}");
+            assert!((headroom(free, taken) - times).abs() < 1e-6, "{free} {taken}");
         }
     }
 

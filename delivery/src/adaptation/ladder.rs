@@ -3,18 +3,17 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use hls::{Rendition, Template};
 use papaya::HashMap;
 use policy::{
     Time,
     adaptation::{Mode, Rung},
-    pacing::Uplink,
 };
 
 use super::rail::Rail;
@@ -28,19 +27,11 @@ pub(crate) struct Ladder {
     cap: AtomicUsize,
     /// When it fell last, in milliseconds.
     cap_since: AtomicU64,
-    said: ArcSwap<Said>,
-    target_ms: AtomicU64,
-}
-
-/// What the step has said last, besides the cap.
-#[derive(Debug)]
-pub(crate) struct Said {
-    /// The highest rung that newcomers begin with.
-    pub(crate) begins: usize,
-    /// What the uplink has, where it is for viewers' pace to depend on.
-    pub(crate) uplink: Option<Uplink>,
+    /// How many times what all viewers are sent fits the uplink, as the bits of a float: infinity where it does not matter.
+    headroom: AtomicU64,
     /// The server alone picks the rung.
-    pub(crate) picks: bool,
+    picks: AtomicBool,
+    target_ms: AtomicU64,
 }
 
 /// The rungs as the multivariant playlist has them, the lowest first.
@@ -73,7 +64,8 @@ impl Ladder {
             rails: HashMap::new(),
             cap: AtomicUsize::new(usize::MAX),
             cap_since: AtomicU64::new(0),
-            said: ArcSwap::from_pointee(Said { begins: usize::MAX, uplink: None, picks: false }),
+            headroom: AtomicU64::new(f64::INFINITY.to_bits()),
+            picks: AtomicBool::new(false),
             target_ms: AtomicU64::new(0),
         };
         ladder.lay_rails();
@@ -119,23 +111,36 @@ impl Ladder {
         }
     }
 
-    /// What the step has said last.
-    pub(crate) fn said(&self) -> Guard<Arc<Said>> {
-        self.said.load()
+    /// How many times what all viewers are sent fits the uplink; none where that is not known, or those who pick go
+    /// by the speed that is measured.
+    pub(crate) fn headroom(&self) -> Option<f64> {
+        Some(f64::from_bits(self.headroom.load(Relaxed))).filter(|headroom| headroom.is_finite())
     }
 
-    pub(super) fn says(&self, said: Said) {
-        self.said.store(Arc::new(said));
+    pub(super) fn set_headroom(&self, headroom: Option<f64>) {
+        self.headroom.store(headroom.unwrap_or(f64::INFINITY).to_bits(), Relaxed);
     }
 
-    /// The highest rung that newcomers begin with.
-    pub(crate) fn begins(&self) -> usize {
-        self.said().begins.min(self.cap())
+    /// Whether the server alone picks the rung.
+    pub(crate) fn picks(&self) -> bool {
+        self.picks.load(Relaxed)
+    }
+
+    pub(super) fn set_picks(&self, picks: bool) {
+        self.picks.store(picks, Relaxed);
     }
 
     /// The rungs that can stand in for one above the cap, the highest first.
     pub(crate) fn up_to(&self, cap: usize) -> Vec<Rendition> {
         self.rungs.load().names.iter().take(cap.saturating_add(1)).rev().cloned().collect()
+    }
+
+    /// The rungs with which a newcomer to the one at `place` may begin that is to begin with the one at `begins`: the highest up to that
+    /// first, then the nearest above it, should those not do.
+    pub(crate) fn to_begin_with(&self, begins: usize, place: usize) -> Vec<Rendition> {
+        let above =
+            self.rungs.load().names.iter().take(place).skip(begins.saturating_add(1)).cloned().collect();
+        [self.up_to(begins), above].concat()
     }
 
     /// The rungs of which it matters whether others may stand for them, and that is not known, or was not so when somebody looked:
@@ -263,6 +268,8 @@ mod tests {
         );
         assert_eq!(names(&ladder.up_to(1)), ["360p", "240p"]);
         assert_eq!(names(&ladder.up_to(usize::MAX)), ["720p", "360p", "240p"]);
+        assert_eq!(names(&ladder.to_begin_with(1, 2)), ["360p", "240p"]);
+        assert_eq!(names(&ladder.to_begin_with(0, 2)), ["240p", "360p"]);
         assert_eq!(ladder.name(usize::MAX).unwrap().as_str(), "720p");
         assert_eq!(ladder.highest_sent(), (3_000_000, false));
         ladder.set_cap(0, Time::default());

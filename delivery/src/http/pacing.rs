@@ -89,14 +89,13 @@ impl<F: Feed> Site<F> {
             return Object { bytes: len, ..Object::default() };
         };
         let rung = ladder.template().bandwidth(resource.rendition().unwrap_or_default());
-        let said = ladder.said();
+        let is_steady = || ladder.picks() || self.stays_above(&ladder, caller);
         Object {
             bandwidth: rung.map(|rung| rung.own),
             next_bandwidth: rung.and_then(|rung| rung.next),
             bytes: len,
             target_duration: ladder.target_duration(),
-            uplink: said.uplink,
-            steady: said.uplink.is_some() && (said.picks || self.stays_above(&ladder, caller)),
+            headroom: ladder.headroom().filter(|_| is_steady()),
         }
     }
 

@@ -146,33 +146,6 @@ fn an_operator_can_hold_the_cap_and_let_it_go() {
 }
 
 #[test]
-fn newcomers_begin_with_what_is_left_of_the_uplink_for_all_of_them() {
-    let target = Duration::from_secs(2);
-    let begin = |server: &Server, left: Option<f64>| {
-        server.adaptation.begins(&ladder([0; 3]), left, target, at(server.now))
-    };
-    let mut server = Server::new();
-    for (left, rung) in [
-        (None, 2),
-        (Some(8e6), 2),
-        (Some(2e6 * 3.0 * PACKET_OVERHEAD), 2),
-        (Some(6.3e6), 1),
-        (Some(2.5e6), 0),
-        (Some(0.0), 0),
-        (Some(-1e6), 0),
-    ] {
-        assert_eq!(begin(&server, left), rung, "{left:?}");
-    }
-    for viewers in 1..6 {
-        server.stands([viewers, 0, 0], 8 * MBPS);
-    }
-    assert_eq!(begin(&server, Some(8e6)), 1, "one more comes each second");
-    server.stands([0, 0, 20], 8 * MBPS);
-    assert_eq!(begin(&server, Some(99e6)), 0, "never above the cap");
-    assert_eq!(begin(&server, None), 0);
-}
-
-#[test]
 fn what_viewers_may_have_leaves_room_for_relays_and_for_bursts() {
     let settings = Settings::default();
     assert_eq!(settings.viewers_share(10 * MBPS, 0), 8 * MBPS);
