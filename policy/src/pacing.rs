@@ -18,11 +18,11 @@
 //! 3. [`CLIMB`] of the next rung's rate, or the multiple if that is less. Players take a rung up by the speed that they measure, and
 //!    what they measure is the pace: a ladder with steps larger than the multiple would keep them at its foot.
 //!
-//! **While the uplink is tight** ([`Object::headroom`]): who does not go by the speed that he measures, because the server alone picks the
-//! rung or because he asks for one above the cap whatever he measures ([`STAYS`]), is sent a multiple that falls to what the uplink has
-//! for each, though not below [`LEAST_HEADROOM`]; and a burst that is what a player begins with, within the time in which it plays the
-//! first segment of it ([`BEGINS_WITH`]). All segments of a moment then arrive side by side and leave no queue, in which players with
-//! next to no buffer (ffmpeg fetches what it plays next) would stand.
+//! **While the uplink is tight** ([`Object::headroom`]): a burst is what a player begins with, and comes at the pace of what comes after
+//! it, or within the time in which the first segment of it plays ([`BEGINS_WITH`]). And who does not go by the speed that he measures,
+//! because the server alone picks the rung or because he asks for one above the cap whatever he measures ([`STAYS`]), is sent a
+//! multiple that falls to what the uplink has for each, though not below [`LEAST_HEADROOM`]. All segments of a moment then arrive side
+//! by side and leave no queue, in which players with next to no buffer (ffmpeg fetches what it plays next) would stand.
 //!
 //! Who is not paced at all (relays, caches and load balancers in front of a server) is the shell's to know.
 
@@ -116,9 +116,10 @@ pub struct Object {
     pub bytes: Option<u64>,
     /// How long a segment is at most.
     pub target_duration: Duration,
-    /// How many times what all viewers are expected to be sent fits the uplink; none where that is not known, or where its player
-    /// goes by the speed that it measures.
+    /// How many times what all viewers are expected to be sent fits the uplink; none where that is not known, or is not to matter.
     pub headroom: Option<f64>,
+    /// Its player does not go by the speed that it measures.
+    pub steady: bool,
 }
 
 impl Pacing {
@@ -134,7 +135,7 @@ impl Pacing {
     pub fn pace(&self, object: &Object, sent: Duration) -> Pace {
         let Some(rate) = object.rate().filter(|_| self.is_on()) else { return Pace::Free };
         let tight = object.headroom.filter(|headroom| *headroom < self.multiple.0);
-        let after = match tight.filter(|_| object.bandwidth.is_some()) {
+        let after = match tight.filter(|_| object.steady && object.bandwidth.is_some()) {
             Some(headroom) => times(rate, headroom.max(LEAST_HEADROOM).min(self.multiple.0)),
             None => {
                 let to_play = times(rate, self.multiple.0);
@@ -236,13 +237,15 @@ mod tests {
     }
 
     fn tight(headroom: f64) -> Object {
-        Object { headroom: Some(headroom), ..rung(300_000, Some(800_000)) }
+        Object { headroom: Some(headroom), steady: true, ..rung(300_000, Some(800_000)) }
     }
 
     #[test]
     fn a_tight_uplink_is_shared_out() {
         for (headroom, rate) in [(0.5, 375_000), (1.25, 375_000), (2.0, 600_000), (3.9, 1_170_000)] {
             assert_eq!(limit(4.0, &tight(headroom)), rate, "{headroom}");
+            let measures = Object { steady: false, ..tight(headroom) };
+            assert_eq!(limit(4.0, &measures), 1_600_000, "{headroom}: or nobody would climb");
         }
         assert_eq!(limit(4.0, &tight(4.0)), 1_600_000, "there is room for all that pacing allows");
         assert_eq!(limit(1.1, &tight(1.0)), 330_000, "never more than the multiple");
@@ -259,6 +262,9 @@ mod tests {
             let paces = [Duration::ZERO, last, TARGET * 3].map(|sent| begun(&object, sent));
             assert_eq!(paces, [burst, burst, after].map(Pace::Limited), "{headroom}");
         }
+        let measures = Object { steady: false, ..tight(0.5) };
+        let paces = [Duration::ZERO, TARGET * 3].map(|sent| begun(&measures, sent));
+        assert_eq!(paces, [Pace::Limited(1_600_000); 2]);
         assert_eq!(begun(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
         let unknown = Object { target_duration: Duration::ZERO, ..tight(1.0) };
         assert_eq!(begun(&unknown, TARGET), Pace::Limited(900_000), "who knows with what it begins");
