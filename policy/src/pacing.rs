@@ -18,12 +18,11 @@
 //! 3. [`CLIMB`] of the next rung's rate, or the multiple if that is less. Players take a rung up by the speed that they measure, and
 //!    what they measure is the pace: a ladder with steps larger than the multiple would keep them at its foot.
 //!
-//! **While the uplink is tight** ([`Object::headroom`]): the multiple falls to what the uplink has for each, though not below [`CLIMB`]; and
-//! a burst is what a player begins with, and comes at the pace of what comes after it, or within the time in which the first segment
-//! of it plays ([`BEGINS_WITH`]). Who does not go by the speed that he measures, because the server alone picks the rung or because
-//! he asks for one above the cap whatever he measures ([`STAYS`]), is sent a multiple that falls as far as [`LEAST_HEADROOM`], and
-//! nothing to climb by. All segments of a moment then arrive side by side and leave no queue, in which players with next to no buffer
-//! (ffmpeg fetches what it plays next) would stand.
+//! **While the uplink is tight** ([`Object::headroom`]): who does not go by the speed that he measures, because the server alone picks the
+//! rung or because he asks for one above the cap whatever he measures ([`STAYS`]), is sent a multiple that falls to what the uplink has
+//! for each, though not below [`LEAST_HEADROOM`]; and a burst that is what a player begins with, within the time in which it plays the
+//! first segment of it ([`BEGINS_WITH`]). All segments of a moment then arrive side by side and leave no queue, in which players with
+//! next to no buffer (ffmpeg fetches what it plays next) would stand.
 //!
 //! Who is not paced at all (relays, caches and load balancers in front of a server) is the shell's to know.
 
@@ -33,9 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 
-/// How much of the next rung's rate players must measure to take it, and of their own to keep it. hls.js wants 1.43 times of the next
-/// (`abrBandWidthUpFactor` 0.7), Shaka 1.18 (`bandwidthUpgradeTarget` 0.85), video.js 1.2 of both (`BANDWIDTH_VARIANCE`); what they
-/// measure includes the wait for the first byte.
+/// How much of the next rung's rate players must measure to take it. hls.js wants 1.43 times of it (`abrBandWidthUpFactor` 0.7),
+/// video.js 1.2 (`BANDWIDTH_VARIANCE`), Shaka 1.18 (`bandwidthUpgradeTarget` 0.85); what they measure includes the wait for the
+/// first byte.
 pub const CLIMB: f64 = 2.0;
 
 /// How many times faster than they play media are sent to everybody, however tight the uplink is: who waited a moment must be able to
@@ -117,10 +116,9 @@ pub struct Object {
     pub bytes: Option<u64>,
     /// How long a segment is at most.
     pub target_duration: Duration,
-    /// How many times what all viewers are expected to be sent fits the uplink; none where that is not known, or is not to matter.
+    /// How many times what all viewers are expected to be sent fits the uplink; none where that is not known, or where its player
+    /// goes by the speed that it measures.
     pub headroom: Option<f64>,
-    /// Its player does not go by the speed that it measures.
-    pub steady: bool,
 }
 
 impl Pacing {
@@ -136,13 +134,13 @@ impl Pacing {
     pub fn pace(&self, object: &Object, sent: Duration) -> Pace {
         let Some(rate) = object.rate().filter(|_| self.is_on()) else { return Pace::Free };
         let tight = object.headroom.filter(|headroom| *headroom < self.multiple.0);
-        let fits =
-            |least: f64| tight.map_or(self.multiple.0, |headroom| headroom.max(least).min(self.multiple.0));
-        let after = if tight.is_some() && object.steady && object.bandwidth.is_some() {
-            times(rate, fits(LEAST_HEADROOM))
-        } else {
-            let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
-            self.floor.max(times(rate, fits(CLIMB))).max(to_climb)
+        let after = match tight.filter(|_| object.bandwidth.is_some()) {
+            Some(headroom) => times(rate, headroom.max(LEAST_HEADROOM).min(self.multiple.0)),
+            None => {
+                let to_play = times(rate, self.multiple.0);
+                let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
+                self.floor.max(to_play).max(to_climb)
+            }
         };
         let begins_with = object.target_duration * BEGINS_WITH;
         let short = if begins_with.is_zero() { self.burst } else { self.burst.min(begins_with) };
@@ -238,27 +236,16 @@ mod tests {
     }
 
     fn tight(headroom: f64) -> Object {
-        Object { headroom: Some(headroom), steady: true, ..rung(300_000, Some(800_000)) }
+        Object { headroom: Some(headroom), ..rung(300_000, Some(800_000)) }
     }
 
     #[test]
     fn a_tight_uplink_is_shared_out() {
         for (headroom, rate) in [(0.5, 375_000), (1.25, 375_000), (2.0, 600_000), (3.9, 1_170_000)] {
             assert_eq!(limit(4.0, &tight(headroom)), rate, "{headroom}");
-            let measures = Object { steady: false, ..tight(headroom) };
-            assert_eq!(limit(4.0, &measures), 1_600_000, "{headroom}: or nobody would climb");
         }
         assert_eq!(limit(4.0, &tight(4.0)), 1_600_000, "there is room for all that pacing allows");
         assert_eq!(limit(1.1, &tight(1.0)), 330_000, "never more than the multiple");
-    }
-
-    #[test]
-    fn who_measures_is_sent_what_keeps_his_rung() {
-        let top = |headroom| Object { headroom: Some(headroom), ..rung(2_000_000, None) };
-        for (headroom, rate) in [(0.5, 4_000_000), (2.0, 4_000_000), (3.0, 6_000_000), (9.0, 8_000_000)] {
-            assert_eq!(limit(4.0, &top(headroom)), rate, "{headroom}");
-        }
-        assert_eq!(limit(1.5, &top(0.5)), 3_000_000, "never more than the multiple");
     }
 
     #[test]
@@ -272,9 +259,6 @@ mod tests {
             let paces = [Duration::ZERO, last, TARGET * 3].map(|sent| begun(&object, sent));
             assert_eq!(paces, [burst, burst, after].map(Pace::Limited), "{headroom}");
         }
-        let measures = Object { steady: false, ..tight(0.5) };
-        let paces = [Duration::ZERO, TARGET * 3].map(|sent| begun(&measures, sent));
-        assert_eq!(paces, [Pace::Limited(1_600_000); 2]);
         assert_eq!(begun(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
         let unknown = Object { target_duration: Duration::ZERO, ..tight(1.0) };
         assert_eq!(begun(&unknown, TARGET), Pace::Limited(900_000), "who knows with what it begins");

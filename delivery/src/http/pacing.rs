@@ -89,14 +89,13 @@ impl<F: Feed> Site<F> {
             return Object { bytes: len, ..Object::default() };
         };
         let rung = ladder.template().bandwidth(resource.rendition().unwrap_or_default());
-        let headroom = ladder.headroom();
+        let is_steady = || ladder.picks() || self.stays_above(&ladder, caller);
         Object {
             bandwidth: rung.map(|rung| rung.own),
             next_bandwidth: rung.and_then(|rung| rung.next),
             bytes: len,
             target_duration: ladder.target_duration(),
-            headroom,
-            steady: headroom.is_some() && (ladder.picks() || self.stays_above(&ladder, caller)),
+            headroom: ladder.headroom().filter(|_| is_steady()),
         }
     }
 
