@@ -12,7 +12,7 @@ mod rail;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -20,7 +20,7 @@ use hls::{Rendition, Template, url::parameter};
 use papaya::HashMap;
 use policy::{
     StreamName, Time,
-    adaptation::{self, Change, Load, Mode, PACKET_OVERHEAD, Settings, newcomers::Newcomers, uplink},
+    adaptation::{self, Change, Load, Mode, PACKET_OVERHEAD, Settings, uplink},
     pacing,
     routing::Kind,
 };
@@ -50,8 +50,6 @@ pub struct Adaptation {
     configured: Option<u64>,
     ladders: HashMap<StreamName, Arc<Ladder>>,
     state: Mutex<State>,
-    /// Only who comes, and the step, take this.
-    newcomers: Mutex<Newcomers>,
     standing: ArcSwap<Standing>,
 }
 
@@ -122,7 +120,6 @@ impl Adaptation {
                 to_relays: Meter::over(window * RELAY_WINDOWS),
                 caps: BTreeMap::new(),
             }),
-            newcomers: Mutex::default(),
             standing: ArcSwap::from_pointee(Standing { uplink, room: capacity, caps: Vec::new() }),
         }
     }
@@ -202,15 +199,6 @@ impl Adaptation {
         })
     }
 
-    /// The rung with which a newcomer to a stream begins, of those up to `highest`.
-    pub(crate) fn begin(&self, ladder: &Ladder, highest: usize, now: Time) -> usize {
-        self.newcomers().begin(&ladder.rates(), highest, ladder.target_duration(), now)
-    }
-
-    fn newcomers(&self) -> MutexGuard<'_, Newcomers> {
-        self.newcomers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes in who watches and what was sent, and sets the caps. Viewers that may be taken from now on.
     pub fn step(&self, modes: &BTreeMap<StreamName, Mode>, count: &Count, sent: Sent, now: Time) -> u32 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,8 +227,6 @@ impl Adaptation {
         let taken = expected.max(egress as f64 * PACKET_OVERHEAD);
         let free = uplink.map(|bits| bits as f64 - to_relays as f64 * PACKET_OVERHEAD);
         let headroom = free.map(|free| pacing::headroom(free, taken));
-        let spared = uplink.map_or(0.0, |bits| bits as f64 * (1.0 - self.settings.safe_share));
-        self.newcomers().observe(free.map(|free| free - spared - taken));
         for Stands { mode, ladder, .. } in &stands {
             // Where each session is picked for, its pace would be taken for its line.
             let steady = matches!(mode, Mode::Capped | Mode::Server { per_session: false });

@@ -14,10 +14,8 @@
 //! ```
 //!
 //! The cap is one for all viewers of a stream at a server. What players choose below it is theirs; those that never choose get
-//! what fits. A player on a line of its own that is worse than the others' is [`session`]'s affair, and with what one begins
-//! [`newcomers`]'s.
+//! what fits. A player on a line of its own that is worse than the others' is [`session`]'s affair.
 
-pub mod newcomers;
 mod ramp;
 pub mod session;
 pub mod uplink;

@@ -20,9 +20,8 @@
 //!
 //! **While the uplink is tight** ([`Object::headroom`]): who does not go by the speed that he measures, because the server alone picks the
 //! rung or because he asks for one above the cap whatever he measures ([`STAYS`]), is sent a multiple that falls to what the uplink has
-//! for each, though not below [`LEAST_HEADROOM`]; and a burst that is what a player begins with, within the time in which it plays the
-//! first segment of it ([`BEGINS_WITH`]). All segments of a moment then arrive side by side and leave no queue, in which players with
-//! next to no buffer (ffmpeg fetches what it plays next) would stand.
+//! for each, though not below [`LEAST_HEADROOM`], and a burst that is what a player begins with. All segments of a moment then arrive
+//! side by side and leave no queue, in which players with next to no buffer (ffmpeg fetches what it plays next) would stand.
 //!
 //! Who is not paced at all (relays, caches and load balancers in front of a server) is the shell's to know.
 
@@ -58,7 +57,7 @@ pub fn headroom(free: f64, taken: f64) -> f64 {
 }
 
 /// Target durations that players begin before the end (RFC 8216bis 6.3.3), and load at once.
-pub const BEGINS_WITH: u32 = 3;
+const BEGINS_BEFORE_END: u32 = 3;
 
 /// How many times faster than it plays media are sent: 0 for as fast as the line goes, else 1 or more.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -129,26 +128,22 @@ impl Pacing {
     }
 
     /// How fast to send an object to a session that has been `sent` so much media before. One that the burst covers in part comes
-    /// at the burst's pace: a player waits for its last byte.
+    /// as fast as the line goes: a player waits for its last byte.
     #[must_use]
     pub fn pace(&self, object: &Object, sent: Duration) -> Pace {
         let Some(rate) = object.rate().filter(|_| self.is_on()) else { return Pace::Free };
         let tight = object.headroom.filter(|headroom| *headroom < self.multiple.0);
-        let after = match tight.filter(|_| object.bandwidth.is_some()) {
-            Some(headroom) => times(rate, headroom.max(LEAST_HEADROOM).min(self.multiple.0)),
-            None => {
-                let to_play = times(rate, self.multiple.0);
-                let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
-                self.floor.max(to_play).max(to_climb)
-            }
-        };
-        let begins_with = object.target_duration * BEGINS_WITH;
-        let short = if begins_with.is_zero() { self.burst } else { self.burst.min(begins_with) };
-        match tight {
-            None if sent < self.burst => Pace::Free,
-            Some(_) if sent < short => Pace::Limited(after.max(times(rate, f64::from(BEGINS_WITH)))),
-            _ => Pace::Limited(after),
+        let begins_with = object.target_duration * BEGINS_BEFORE_END;
+        let short = tight.is_some() && !begins_with.is_zero();
+        if sent < (if short { self.burst.min(begins_with) } else { self.burst }) {
+            return Pace::Free;
         }
+        if let Some(headroom) = tight.filter(|_| object.bandwidth.is_some()) {
+            return Pace::Limited(times(rate, headroom.max(LEAST_HEADROOM).min(self.multiple.0)));
+        }
+        let to_play = times(rate, self.multiple.0);
+        let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
+        Pace::Limited(self.floor.max(to_play).max(to_climb))
     }
 }
 
@@ -235,37 +230,22 @@ mod tests {
         assert_eq!(limit(4.0, &of(None, 500_000)), 4_000_000, "no rung");
     }
 
-    fn tight(headroom: f64) -> Object {
-        Object { headroom: Some(headroom), ..rung(300_000, Some(800_000)) }
-    }
-
     #[test]
-    fn a_tight_uplink_is_shared_out() {
+    fn a_tight_uplink_is_shared_out_and_bursts_are_what_a_player_begins_with() {
+        let tight = |headroom| Object { headroom: Some(headroom), ..rung(300_000, Some(800_000)) };
         for (headroom, rate) in [(0.5, 375_000), (1.25, 375_000), (2.0, 600_000), (3.9, 1_170_000)] {
             assert_eq!(limit(4.0, &tight(headroom)), rate, "{headroom}");
         }
         assert_eq!(limit(4.0, &tight(4.0)), 1_600_000, "there is room for all that pacing allows");
         assert_eq!(limit(1.1, &tight(1.0)), 330_000, "never more than the multiple");
-    }
-
-    #[test]
-    fn while_it_is_tight_a_burst_is_what_a_player_begins_with_while_it_plays_the_first_of_it() {
-        let begun = |object: &Object, sent| pacing(4.0).pace(object, sent);
-        let last = TARGET * 3 - Duration::from_millis(1);
-        for (headroom, burst, after) in
-            [(0.5, 900_000, 375_000), (2.0, 900_000, 600_000), (3.5, 1_050_000, 1_050_000)]
-        {
-            let object = tight(headroom);
-            let paces = [Duration::ZERO, last, TARGET * 3].map(|sent| begun(&object, sent));
-            assert_eq!(paces, [burst, burst, after].map(Pace::Limited), "{headroom}");
-        }
-        assert_eq!(begun(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
+        let sound = Object { bytes: Some(1_000), headroom: Some(1.0), ..rung(0, None) };
+        assert_eq!(limit(4.0, &Object { bandwidth: None, ..sound }), 1_000_000, "no rung: the floor");
+        let begun = |sent| pacing(4.0).pace(&tight(1.0), sent);
+        assert_eq!(begun(TARGET * 3 - Duration::from_millis(1)), Pace::Free);
+        assert_eq!(begun(TARGET * 3), Pace::Limited(375_000));
+        assert_eq!(pacing(4.0).pace(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
         let unknown = Object { target_duration: Duration::ZERO, ..tight(1.0) };
-        assert_eq!(begun(&unknown, TARGET), Pace::Limited(900_000), "who knows with what it begins");
-        let sound = Object { bandwidth: None, next_bandwidth: None, bytes: Some(1_000), ..tight(1.0) };
-        for sent in [Duration::ZERO, BURST] {
-            assert_eq!(begun(&sound, sent), Pace::Limited(1_000_000), "no rung: the floor");
-        }
+        assert_eq!(pacing(4.0).pace(&unknown, Duration::ZERO), Pace::Free, "who knows with what it begins");
     }
 
     #[test]

@@ -135,14 +135,6 @@ impl Ladder {
         self.rungs.load().names.iter().take(cap.saturating_add(1)).rev().cloned().collect()
     }
 
-    /// The rungs with which a newcomer to the one at `place` may begin that is to begin with the one at `begins`: the highest up to that
-    /// first, then the nearest above it, should those not do.
-    pub(crate) fn to_begin_with(&self, begins: usize, place: usize) -> Vec<Rendition> {
-        let above =
-            self.rungs.load().names.iter().take(place).skip(begins.saturating_add(1)).cloned().collect();
-        [self.up_to(begins), above].concat()
-    }
-
     /// The rungs of which it matters whether others may stand for them, and that is not known, or was not so when somebody looked:
     /// those above the cap, and all where the server picks.
     pub(crate) fn unsure(&self, mode: Mode) -> Vec<Rendition> {
@@ -268,8 +260,6 @@ mod tests {
         );
         assert_eq!(names(&ladder.up_to(1)), ["360p", "240p"]);
         assert_eq!(names(&ladder.up_to(usize::MAX)), ["720p", "360p", "240p"]);
-        assert_eq!(names(&ladder.to_begin_with(1, 2)), ["360p", "240p"]);
-        assert_eq!(names(&ladder.to_begin_with(0, 2)), ["240p", "360p"]);
         assert_eq!(ladder.name(usize::MAX).unwrap().as_str(), "720p");
         assert_eq!(ladder.highest_sent(), (3_000_000, false));
         ladder.set_cap(0, Time::default());

@@ -96,11 +96,6 @@ impl Personal {
         Some(act(state.lists.entry(rendition.to_owned()).or_insert(seed)))
     }
 
-    /// Whether anything is listed to it alone.
-    fn has_lists(&self) -> bool {
-        !self.state().lists.is_empty()
-    }
-
     /// Forgets what was listed to it alone.
     pub(super) fn drop_list(&self, rendition: &str) {
         self.state().lists.remove(rendition);
@@ -153,8 +148,7 @@ impl Census {
     /// Remembers what was listed to a session alone that goes.
     pub(super) fn remember(&self, record: &Record, now: Time) {
         let silent = self.silent.pin();
-        let made = record.made_personal().filter(|personal| personal.has_lists());
-        if let Some(personal) = made.filter(|_| silent.len() < self.config.max_departed) {
+        if let Some(personal) = record.made_personal().filter(|_| silent.len() < self.config.max_departed) {
             silent.insert(record.session.id.clone(), (now, personal));
         }
     }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hls::{Rendition, cap::Swaps};
+use hls::cap::Swaps;
 use policy::{SessionId, StreamName, adaptation::Mode};
 
 use super::Site;
@@ -12,7 +12,6 @@ use crate::{
     adaptation::{Given, Ladder, Rail, StandIn, capped},
     census::Count,
     feed::{Feed, Playlist},
-    metrics,
 };
 
 /// A rung that is asked for.
@@ -68,7 +67,7 @@ impl<F: Feed> Site<F> {
         let highest_sent = own.map_or(cap, |own| own.min(cap));
         let lowered = rung.place > highest_sent;
         let stand_in = match lowered {
-            true => self.stand_in(stream, rung.ladder.up_to(highest_sent), &found).await,
+            true => self.stand_in(stream, &rung.ladder, highest_sent, &found).await,
             false => None,
         };
         let yields = found.switching_set.is_some() && (!lowered || stand_in.is_some());
@@ -86,13 +85,7 @@ impl<F: Feed> Site<F> {
                 let alone = self.alone(viewer.id, rung.rendition, Some(seed), &found, stand_in.as_ref());
                 alone.unwrap_or_else(|| rung.rail.give(found, stand_in))
             }
-            Some(viewer) => {
-                let begins = match viewer.fresh && !found.ended {
-                    true => self.begins_with(stream, mode, rung, &found, stand_in.as_ref()).await,
-                    false => None,
-                };
-                self.together(viewer, rung, found, stand_in, begins.as_ref())
-            }
+            Some(viewer) => self.together(viewer, rung, found, stand_in),
             None => rung.rail.give(found, stand_in),
         };
         // Where the server picks, there is one variant, and nothing for a player to heed.
@@ -100,44 +93,17 @@ impl<F: Feed> Site<F> {
         Capped { given, highest }
     }
 
-    /// What stands for a rung's segments in the first list of a newcomer: nothing was listed to it yet, so that it need not have what
-    /// was listed before the cap fell; and what it loads at once may be more than is left of the uplink at the rung that it asks for.
-    async fn begins_with(
-        &self,
-        stream: &StreamName,
-        mode: Mode,
-        rung: &Asked<'_>,
-        found: &Playlist,
-        stand_in: Option<&StandIn>,
-    ) -> Option<StandIn> {
-        let highest = rung.place.min(rung.ladder.cap());
-        let begins = match mode {
-            Mode::Client => highest,
-            _ => self.adaptation.begin(&rung.ladder, highest, self.clock.now()),
-        };
-        if begins < highest {
-            let rungs = rung.ladder.to_begin_with(begins, highest);
-            let lower = self.stand_in(stream, rungs, found).await;
-            if lower.is_some() {
-                metrics::newcomer_lowered(stream);
-                return lower;
-            }
-        }
-        stand_in.cloned()
-    }
-
-    /// What all are given, but for who begins with something else. It is given what all are as soon as that is the same.
+    /// What all are given, but for who comes while that still has segments of before the cap fell: nothing was listed to a newcomer
+    /// yet, and the first segments come in a burst. It is given what all are as soon as that is the same.
     fn together(
         &self,
         viewer: Viewer<'_>,
         rung: &Asked<'_>,
         found: Playlist,
         stand_in: Option<StandIn>,
-        begins: Option<&StandIn>,
     ) -> Given {
-        let newly = begins.is_some().then_some(None);
-        let other = begins.or(stand_in.as_ref());
-        let alone = self.alone(viewer.id, rung.rendition, newly, &found, other);
+        let begins = (viewer.fresh && stand_in.is_some()).then_some(None);
+        let alone = self.alone(viewer.id, rung.rendition, begins, &found, stand_in.as_ref());
         let all = rung.rail.give(found, stand_in);
         match alone {
             Some(alone) if alone.playlist.body[..] != all.playlist.body[..] => alone,
@@ -161,16 +127,17 @@ impl<F: Feed> Site<F> {
         self.census.with_list(id, rendition, begins, |swaps| capped(swaps, found.clone(), stand_in))
     }
 
-    /// The playlist of the first of these rungs whose segments may stand for those of `found`.
+    /// The playlist of the highest rung up to `cap` whose segments may stand for those of `found`.
     async fn stand_in(
         &self,
         stream: &StreamName,
-        rungs: Vec<Rendition>,
+        ladder: &Ladder,
+        cap: usize,
         found: &Playlist,
     ) -> Option<StandIn> {
         let set = found.switching_set?;
-        for rendition in rungs {
-            // A rung that cannot be had is not worth an answer's failure: the next one may be.
+        for rendition in ladder.up_to(cap) {
+            // A rung that cannot be had is not worth an answer's failure: the next lower one may be.
             if let Ok(lower) = self.feed.media_playlist(stream.as_str(), rendition.as_str(), None).await
                 && lower.switching_set == Some(set)
             {

@@ -89,8 +89,7 @@ impl<F: Feed> Site<F> {
     /// gives out other lives than this server's config says, nobody is fresh, or nobody after a while.
     pub(super) fn is_fresh(&self, session: &Session) -> bool {
         let born = session.expires_unix.checked_sub(self.config.session_life.as_secs());
-        // Clocks differ by a second or two.
-        born.is_some_and(|born| unix_now().abs_diff(born) <= FRESH_S)
+        born.and_then(|born| unix_now().checked_sub(born)).is_some_and(|age| age <= FRESH_S)
     }
 
     /// Players that do not steer are given the primary's playlists wherever they ask.

@@ -15,8 +15,7 @@ pub struct Config {
     /// gains three seconds of buffer every second, and one that keeps up leaves the uplink to others three quarters of the time.
     pub multiple: Multiple,
     /// Media that a session is sent first, as fast as its line goes. Players begin three target durations before the end (RFC 8216bis
-    /// 6.3.3), of 6 s as is customary, and load all of that at once. Where the server picks
-    /// and the uplink is tight, it is just that, within one target duration.
+    /// 6.3.3), of 6 s as is customary, and load all of that at once.
     #[serde(with = "humantime_serde")]
     pub burst: Duration,
     /// What everybody is sent at least: sound and subtitles alone are too small to take anything from others, and waiting for them

@@ -222,31 +222,6 @@ async fn who_comes_when_the_cap_has_fallen_is_listed_nothing_of_before_and_soon_
 }
 
 #[tokio::test]
-async fn who_comes_while_little_is_left_of_the_uplink_begins_lower_and_goes_on_as_all_do() {
-    // Of 4.5 Mb/s that may be filled three segments of 360p take 2.5 at once, and of 720p more than there are.
-    let uplink = Some(5_000_000);
-    let play = Scene { uplink, ..Scene::with_ladder() }.begin().await;
-    play.site.adapt().await;
-    let fresh = Session { expires_unix: unix_now() + LIFE_S, ..session("a", Class::Redirects) };
-    let newcomer = format!("/live/720p/live.m3u8?s={}", play.token(&fresh));
-    let given = play.get(&newcomer).await;
-    assert_eq!(text(&given).matches("../360p/").count(), 3, "{}", text(&given));
-    let other = Session { id: "b".parse().unwrap(), ..fresh.clone() };
-    let given = play.get(&format!("/live/720p/live.m3u8?s={}", play.token(&other))).await;
-    assert_eq!(text(&given).matches("../240p/").count(), 3, "what is left is promised: {}", text(&given));
-    assert!(!text(&play.get(&list(&play, "720p", "moved")).await).contains("../"), "it began elsewhere");
-    play.site.feed.newest.store(4, Relaxed);
-    let given = play.get(&newcomer).await;
-    assert!(text(&given).ends_with("../360p/3.ts\n#EXTINF:2.0,\n4.ts\n"), "{}", text(&given));
-    for (mode, uplink) in [(Mode::Client, uplink), (Mode::Capped, Some(50_000_000)), (Mode::Capped, None)] {
-        let play = Scene { uplink, mode: Some(mode), ..Scene::with_ladder() }.begin().await;
-        play.site.adapt().await;
-        let newcomer = format!("/live/720p/live.m3u8?s={}", play.token(&fresh));
-        assert!(!text(&play.get(&newcomer).await).contains("../"), "{mode:?} {uplink:?}");
-    }
-}
-
-#[tokio::test]
 async fn who_comes_back_after_a_silence_is_listed_what_was_listed_before() {
     let play = Scene::with_ladder().begin().await;
     let returns = list(&play, "720p", "a");
