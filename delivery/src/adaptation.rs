@@ -2,8 +2,8 @@
 //! each stream.
 //!
 //! What to make of it is `policy::adaptation`'s, how a capped playlist looks `hls::cap`'s. Here is what each rung's viewers are given
-//! ([`rail`]), who asks for what ([`ladder`]), and what all of it takes of the uplink ([`meter`]). A request looks at atomics; the
-//! one step a moment is the only writer.
+//! ([`rail`]), who asks for what ([`ladder`]), and what all of it takes of the uplink ([`meter`]). A request looks at atomics, which one
+//! step a moment writes; only a newcomer's first takes a lock, under which it is promised something of what is left.
 
 mod config;
 mod ladder;
@@ -12,7 +12,7 @@ mod rail;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -20,7 +20,11 @@ use hls::{Rendition, Template, url::parameter};
 use papaya::HashMap;
 use policy::{
     StreamName, Time,
-    adaptation::{self, Change, Load, Mode, PACKET_OVERHEAD, Settings, uplink},
+    adaptation::{
+        self, Change, Load, Mode, PACKET_OVERHEAD, Settings,
+        newcomers::{Newcomers, Promise},
+        uplink,
+    },
     pacing,
     routing::Kind,
 };
@@ -29,7 +33,7 @@ pub use self::config::{Config, InvalidConfig};
 use self::meter::Meter;
 pub(crate) use self::{
     ladder::Ladder,
-    rail::{Given, Rail, StandIn, capped},
+    rail::{Given, Rail, StandIn},
 };
 use crate::{
     census::{Count, Tally},
@@ -50,6 +54,8 @@ pub struct Adaptation {
     configured: Option<u64>,
     ladders: HashMap<StreamName, Arc<Ladder>>,
     state: Mutex<State>,
+    /// Only who comes, and the step, take this.
+    newcomers: Mutex<Newcomers>,
     standing: ArcSwap<Standing>,
 }
 
@@ -99,6 +105,8 @@ struct Stands<'a> {
     mode: Mode,
     ladder: Arc<Ladder>,
     rungs: Vec<adaptation::Rung>,
+    /// Of its viewers those who are only guessed from what is sent.
+    guessed: u32,
     /// Bits per second that its viewers would take if nothing were capped: by it streams share the uplink.
     wanted: f64,
 }
@@ -120,6 +128,7 @@ impl Adaptation {
                 to_relays: Meter::over(window * RELAY_WINDOWS),
                 caps: BTreeMap::new(),
             }),
+            newcomers: Mutex::default(),
             standing: ArcSwap::from_pointee(Standing { uplink, room: capacity, caps: Vec::new() }),
         }
     }
@@ -199,6 +208,25 @@ impl Adaptation {
         })
     }
 
+    /// With what a newcomer to a stream begins, of the rungs up to `highest`; none where nobody knows what is left.
+    pub(crate) fn begin(&self, ladder: &Ladder, highest: usize, now: Time) -> Option<Promise> {
+        let mut newcomers = self.newcomers();
+        let promise = newcomers.begin(&ladder.rates(), highest, ladder.target_duration(), now);
+        ladder.set_left(newcomers.left(now).unwrap_or_default());
+        promise
+    }
+
+    /// It is given the rung at `place` in place of what it was promised.
+    pub(crate) fn amend(&self, ladder: &Ladder, promise: &Promise, place: usize, now: Time) {
+        let mut newcomers = self.newcomers();
+        newcomers.amend(promise, ladder.rate(place));
+        ladder.set_left(newcomers.left(now).unwrap_or_default());
+    }
+
+    fn newcomers(&self) -> MutexGuard<'_, Newcomers> {
+        self.newcomers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes in who watches and what was sent, and sets the caps. Viewers that may be taken from now on.
     pub fn step(&self, modes: &BTreeMap<StreamName, Mode>, count: &Count, sent: Sent, now: Time) -> u32 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -219,20 +247,26 @@ impl Adaptation {
             let part = if all > 0.0 { stands.wanted / all } else { 1.0 };
             // Where players pick alone, the uplink caps nothing.
             let share = share.filter(|_| stands.mode != Mode::Client).map(|share| scaled(share, part));
-            let load = Load { ladder: &stands.rungs, egress: scaled(egress, part), share };
+            let (ladder, guessed) = (&stands.rungs, stands.guessed);
+            let load = Load { ladder, guessed, egress: scaled(egress, part), share };
             let cap = state.caps.entry(stands.stream.clone()).or_default();
             caps.extend(self.follow(cap, stands, &load, now));
             expected += load.expected(cap.cap());
         }
         let taken = expected.max(egress as f64 * PACKET_OVERHEAD);
-        let free = uplink.map(|bits| bits as f64 - to_relays as f64 * PACKET_OVERHEAD);
-        let headroom = free.map(|free| pacing::headroom(free, taken));
+        let mut newcomers = self.newcomers();
+        newcomers.observe(uplink.map(|bits| self.settings.left(bits, to_relays, taken)));
+        let stand = uplink.zip(newcomers.left(now)).map(|(bits, left)| {
+            let free = bits as f64 - to_relays as f64 * PACKET_OVERHEAD;
+            pacing::Uplink { headroom: pacing::headroom(free, taken), left }
+        });
         for Stands { mode, ladder, .. } in &stands {
             // Where each session is picked for, its pace would be taken for its line.
-            let steady = matches!(mode, Mode::Capped | Mode::Server { per_session: false });
-            ladder.set_headroom(headroom.filter(|_| steady));
+            let matters = matches!(mode, Mode::Capped | Mode::Server { per_session: false });
+            ladder.set_uplink(stand.filter(|_| matters));
             ladder.set_picks(matches!(mode, Mode::Server { .. }));
         }
+        drop(newcomers);
         self.standing.store(Arc::new(Standing { uplink, room, caps }));
         room
     }
@@ -285,15 +319,15 @@ impl Adaptation {
     ) -> Vec<Stands<'a>> {
         let stands = |(stream, mode): (&'a StreamName, &Mode)| {
             let ladder = self.ladder(stream.as_str())?;
-            let rungs = load(stream, &ladder, count, egress);
-            let wanted = Load { ladder: &rungs, egress: 0, share: None }.expected(usize::MAX);
-            Some(Stands { stream, mode: *mode, ladder, rungs, wanted })
+            let (rungs, guessed) = load(stream, &ladder, count, egress);
+            let wanted = Load { ladder: &rungs, guessed, egress: 0, share: None }.expected(usize::MAX);
+            Some(Stands { stream, mode: *mode, ladder, rungs, guessed, wanted })
         };
         modes.iter().filter_map(stands).collect()
     }
 }
 
-fn load(stream: &StreamName, ladder: &Ladder, count: &Count, egress: u64) -> Vec<adaptation::Rung> {
+fn load(stream: &StreamName, ladder: &Ladder, count: &Count, egress: u64) -> (Vec<adaptation::Rung>, u32) {
     let of_stream = |tally: &&Tally| tally.stream == *stream;
     let viewers = count.viewers.iter().filter(of_stream).map(|tally| tally.viewers).sum();
     ladder.load(count.asking.get(stream).map_or(&[], Vec::as_slice), viewers, egress)

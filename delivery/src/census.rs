@@ -37,6 +37,7 @@ use tokio::sync::Notify;
 pub use self::{
     config::Config,
     line::{Connected, Line, Waiting},
+    record::BEGINS,
 };
 use self::{
     personal::Personal,
@@ -125,7 +126,7 @@ pub struct Census {
     reloaders: HashMap<u64, Arc<Record>>,
     /// Sessions that went elsewhere, and when.
     departed: HashMap<SessionId, Time>,
-    /// What was listed to sessions alone that are gone, and since when: who comes back may still have it.
+    /// What was listed to sessions that are gone, as far as it was to them alone, and since when: who comes back may still have it.
     silent: HashMap<SessionId, (Time, Arc<Personal>)>,
     opened_total: AtomicU64,
     departed_total: AtomicU64,
@@ -219,7 +220,7 @@ impl Census {
         Full(self.room())
     }
 
-    /// Notes a reload of a media playlist on this connection. Whether it is the session's first of a rung here.
+    /// Notes a reload of a media playlist on this connection. Whether nothing of this rung was given to the session here before.
     ///
     /// # Errors
     /// When the session is a newcomer and there is no room for it.
@@ -249,14 +250,16 @@ impl Census {
             return Err(self.refuse());
         }
         let record = Record::new(session.clone(), reload, self.coming_of(session, asked), now);
+        let mut first = rung.is_some();
         if let Some((_, personal)) = self.silent.pin().remove(&session.id) {
             record.goes_on_with(Arc::clone(personal));
+            first = false;
         }
         let record = Arc::new(record);
         match records.try_insert(session.id.clone(), Arc::clone(&record)) {
             Ok(_) => {
                 self.carried(line, &record, asked);
-                Ok(rung.is_some())
+                Ok(first)
             }
             Err(occupied) => {
                 self.release();

@@ -27,6 +27,7 @@ const REQUEST_SECONDS: &str = "spillway_request_seconds";
 const CACHE_BYTES: &str = "spillway_cache_bytes";
 const RUNG_CAP: &str = "spillway_rung_cap";
 const RUNG_CAP_HELD: &str = "spillway_rung_cap_held";
+const NEWCOMERS_LOWERED: &str = "spillway_newcomers_lowered_total";
 const ADAPTATION_CHANGES: &str = "spillway_adaptation_changes_total";
 const UPLINK: &str = "spillway_uplink_bytes_per_second";
 const VIEWERS_SHARE: &str = "spillway_viewers_share_bytes_per_second";
@@ -118,6 +119,11 @@ fn describe_adaptation() {
         "Whether an operator holds a stream's rung cap where it is: 1 or 0"
     );
     describe_counter!(
+        NEWCOMERS_LOWERED,
+        Unit::Count,
+        "Newcomers who began below a stream's rung cap, for what was left of the uplink"
+    );
+    describe_counter!(
         ADAPTATION_CHANGES,
         Unit::Count,
         "Changes of a stream's rung cap, by direction and reason"
@@ -154,6 +160,11 @@ pub(crate) fn adaptation_change(change: Change) {
 pub(crate) fn rung_cap(stream: &StreamName, cap: usize, pinned: bool) {
     gauge!(RUNG_CAP_HELD, "stream" => stream.as_str().to_owned()).set(f64::from(u8::from(pinned)));
     gauge!(RUNG_CAP, "stream" => stream.as_str().to_owned()).set(cap as f64);
+}
+
+/// A newcomer begins below the cap.
+pub(crate) fn newcomer_lowered(stream: &StreamName) {
+    counter!(NEWCOMERS_LOWERED, "stream" => stream.as_str().to_owned()).increment(1);
 }
 
 /// What the uplink carries, what of it viewers may be sent, and what they are sent, in bits per second.

@@ -14,8 +14,10 @@
 //! ```
 //!
 //! The cap is one for all viewers of a stream at a server. What players choose below it is theirs; those that never choose get
-//! what fits. A player on a line of its own that is worse than the others' is [`session`]'s affair.
+//! what fits. A player on a line of its own that is worse than the others' is [`session`]'s affair, and with what one begins
+//! [`newcomers`]'s.
 
+pub mod newcomers;
 mod ramp;
 pub mod session;
 pub mod uplink;
@@ -75,6 +77,13 @@ impl Settings {
         whole(uplink as f64 * self.safe_share - kept)
     }
 
+    /// Bits per second on the wire that are left of an uplink for those who begin, where viewers take so much and relays so many bits per
+    /// second. It includes what is kept for relays.
+    #[must_use]
+    pub fn left(&self, uplink: u64, to_relays: u64, taken: f64) -> f64 {
+        uplink as f64 * self.safe_share - to_relays as f64 * PACKET_OVERHEAD - taken
+    }
+
     /// Viewers that `share` carries at the lowest rung: beyond them newcomers are refused, and another server is needed.
     #[must_use]
     pub fn room(&self, share: u64, lowest: u64) -> u32 {
@@ -99,6 +108,8 @@ pub struct Rung {
 pub struct Load<'a> {
     /// The ladder, lowest first.
     pub ladder: &'a [Rung],
+    /// Of the viewers, those who are only guessed from what is sent: no sign that others come.
+    pub guessed: u32,
     /// Bits per second that viewers are being sent, over some seconds.
     pub egress: u64,
     /// Bits per second that they may be sent; none where nobody knows.
@@ -134,7 +145,7 @@ impl Load<'_> {
 /// Why a cap changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The viewers together ask for more than fits.
+    /// The viewers together ask for more than fits, or will with those who are coming.
     Demand,
     /// What is sent is more than fits, whatever the rungs say they take.
     Egress,
@@ -225,28 +236,35 @@ impl Adaptation {
             self.rungs = load.ladder.len();
             return self.change(self.cap.min(top), Reason::Ladder, now);
         }
+        self.come(load, now);
         if let Some(pinned) = self.pinned {
             return self.change(pinned.min(top), Reason::Operator, now);
         }
-        let viewers = load.ladder.iter().map(|rung| rung.viewers).fold(0, u32::saturating_add);
-        if f64::from(viewers) > f64::from(self.few) * (1.0 + GROWS) {
-            (self.few, self.grew) = (viewers, Some(now));
-        }
-        self.few = self.few.min(viewers);
-        self.viewers = viewers;
-        self.ramp.observe(viewers, now);
         // Where nobody knows, everything fits; but from one that was known the cap rises as it always does.
         let share = load.share.unwrap_or(u64::MAX);
-        let scale = self.scale(load, settings, now) * self.growth(settings, now);
+        let growth = self.growth(settings, now);
+        let scale = self.scale(load, settings, now) * growth;
         let share = share as f64;
         let fits = |cap: usize| load.expected(cap) * scale <= share;
         if !fits(self.cap) && self.cap > 0 {
-            let reason = if load.expected(self.cap) > share { Reason::Demand } else { Reason::Egress };
+            let asked = load.expected(self.cap) * growth;
+            let reason = if asked > share { Reason::Demand } else { Reason::Egress };
             let cap = (0..self.cap).rev().find(|cap| fits(*cap)).unwrap_or(0);
             return self.change(cap, reason, now);
         }
         let above = load.expected_above(self.cap) * scale;
         self.rise(self.cap < top && above <= share * (1.0 - settings.margin), settings, now)
+    }
+
+    /// Takes in who is there.
+    fn come(&mut self, load: &Load<'_>, now: Time) {
+        self.viewers = load.ladder.iter().map(|rung| rung.viewers).fold(0, u32::saturating_add);
+        let seen = self.viewers.saturating_sub(load.guessed);
+        if f64::from(seen) > f64::from(self.few) * (1.0 + GROWS) {
+            (self.few, self.grew) = (seen, Some(now));
+        }
+        self.few = self.few.min(seen);
+        self.ramp.observe(seen, now);
     }
 
     fn rise(&mut self, fits: bool, settings: &Settings, now: Time) -> Option<Change> {

@@ -18,10 +18,15 @@
 //! 3. [`CLIMB`] of the next rung's rate, or the multiple if that is less. Players take a rung up by the speed that they measure, and
 //!    what they measure is the pace: a ladder with steps larger than the multiple would keep them at its foot.
 //!
-//! **While the uplink is tight** ([`Object::headroom`]): who does not go by the speed that he measures, because the server alone picks the
-//! rung or because he asks for one above the cap whatever he measures ([`STAYS`]), is sent a multiple that falls to what the uplink has
-//! for each, though not below [`LEAST_HEADROOM`], and a burst that is what a player begins with. All segments of a moment then arrive
-//! side by side and leave no queue, in which players with next to no buffer (ffmpeg fetches what it plays next) would stand.
+//! **Where it is known what the uplink carries** ([`Object::uplink`]), a burst comes as fast as what is left of the uplink allows, or within the
+//! time in which the first segment of it plays ([`BEGINS_WITH`]): that much newcomers were promised. Where less is left than was promised,
+//! it comes so much slower, though not slower than what comes after it may.
+//!
+//! **While the uplink is tight**, a burst is what a player begins with, and the multiple falls to what the uplink has for each, though not
+//! below [`CLIMB`]. Who does not go by the speed that he measures, because the server alone picks the rung or because he asks for one above
+//! the cap whatever he measures ([`STAYS`]), is sent a multiple that falls as far as [`LEAST_HEADROOM`], and nothing to climb by. All
+//! segments of a moment then arrive side by side and leave no queue, in which players with next to no buffer (ffmpeg fetches what
+//! it plays next) would stand.
 //!
 //! Who is not paced at all (relays, caches and load balancers in front of a server) is the shell's to know.
 
@@ -31,9 +36,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 
-/// How much of the next rung's rate players must measure to take it. hls.js wants 1.43 times of it (`abrBandWidthUpFactor` 0.7),
-/// video.js 1.2 (`BANDWIDTH_VARIANCE`), Shaka 1.18 (`bandwidthUpgradeTarget` 0.85); what they measure includes the wait for the
-/// first byte.
+/// How much of the next rung's rate players must measure to take it, and of their own to keep it. hls.js wants 1.43 times of the next
+/// (`abrBandWidthUpFactor` 0.7), Shaka 1.18 (`bandwidthUpgradeTarget` 0.85), video.js 1.2 of both (`BANDWIDTH_VARIANCE`); what they
+/// measure includes the wait for the first byte.
 pub const CLIMB: f64 = 2.0;
 
 /// How many times faster than they play media are sent to everybody, however tight the uplink is: who waited a moment must be able to
@@ -56,8 +61,17 @@ pub fn headroom(free: f64, taken: f64) -> f64 {
     free.max(0.0) / taken.max(1.0)
 }
 
+/// How an uplink stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Uplink {
+    /// How many times what all viewers are expected to be sent fits it ([`headroom`]).
+    pub headroom: f64,
+    /// Bits per second that are left of it and that no newcomer was promised: below zero where more was promised than is left.
+    pub left: f64,
+}
+
 /// Target durations that players begin before the end (RFC 8216bis 6.3.3), and load at once.
-const BEGINS_BEFORE_END: u32 = 3;
+pub const BEGINS_WITH: u32 = 3;
 
 /// How many times faster than it plays media are sent: 0 for as fast as the line goes, else 1 or more.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -109,15 +123,16 @@ pub enum Pace {
 pub struct Object {
     /// BANDWIDTH of its rung, in bits per second; none for renditions that are no rung.
     pub bandwidth: Option<u64>,
-    /// That of the next rung up, if there is one.
+    /// That of the next rung up, if there is one. Also while it is not sent: players remember for a minute what they measured.
     pub next_bandwidth: Option<u64>,
     /// How many bytes it has, where that is known already.
     pub bytes: Option<u64>,
     /// How long a segment is at most.
     pub target_duration: Duration,
-    /// How many times what all viewers are expected to be sent fits the uplink; none where that is not known, or where its player
-    /// goes by the speed that it measures.
-    pub headroom: Option<f64>,
+    /// How the uplink stands; none where that is not known, or is not to matter.
+    pub uplink: Option<Uplink>,
+    /// Its player does not go by the speed that it measures.
+    pub steady: bool,
 }
 
 impl Pacing {
@@ -128,22 +143,30 @@ impl Pacing {
     }
 
     /// How fast to send an object to a session that has been `sent` so much media before. One that the burst covers in part comes
-    /// as fast as the line goes: a player waits for its last byte.
+    /// at the burst's pace: a player waits for its last byte.
     #[must_use]
     pub fn pace(&self, object: &Object, sent: Duration) -> Pace {
         let Some(rate) = object.rate().filter(|_| self.is_on()) else { return Pace::Free };
-        let tight = object.headroom.filter(|headroom| *headroom < self.multiple.0);
-        let begins_with = object.target_duration * BEGINS_BEFORE_END;
-        let short = tight.is_some() && !begins_with.is_zero();
-        if sent < (if short { self.burst.min(begins_with) } else { self.burst }) {
-            return Pace::Free;
+        let tight = object.uplink.filter(|uplink| uplink.headroom < self.multiple.0);
+        let steady = object.steady && object.bandwidth.is_some();
+        let (least, floor) = if steady { (LEAST_HEADROOM, 0) } else { (CLIMB, self.floor) };
+        let at = |multiple: f64| times(rate, multiple.max(least).min(self.multiple.0)).max(floor);
+        if sent < self.burst_of(object, tight.is_some()) {
+            let burst = |uplink: Uplink| Pace::Limited(at(least).max(begins(rate, uplink.left)));
+            return object.uplink.map_or(Pace::Free, burst);
         }
-        if let Some(headroom) = tight.filter(|_| object.bandwidth.is_some()) {
-            return Pace::Limited(times(rate, headroom.max(LEAST_HEADROOM).min(self.multiple.0)));
-        }
-        let to_play = times(rate, self.multiple.0);
         let to_climb = times(object.next_bandwidth.unwrap_or_default(), self.multiple.0.min(CLIMB));
-        Pace::Limited(self.floor.max(to_play).max(to_climb))
+        Pace::Limited(match tight {
+            Some(uplink) if steady => at(uplink.headroom),
+            Some(uplink) => at(uplink.headroom).max(to_climb),
+            None => at(self.multiple.0).max(self.floor).max(to_climb),
+        })
+    }
+
+    /// How much media a session is sent first.
+    fn burst_of(&self, object: &Object, is_tight: bool) -> Duration {
+        let begins_with = object.target_duration * BEGINS_WITH;
+        if is_tight && !begins_with.is_zero() { self.burst.min(begins_with) } else { self.burst }
     }
 }
 
@@ -162,6 +185,12 @@ impl Object {
         let Some((rate, bytes)) = self.rate().zip(bytes) else { return self.target_duration };
         Duration::from_nanos(times(bytes, 8e9 / rate as f64))
     }
+}
+
+/// Bits per second of a burst, where so many are left of the uplink besides those that it was promised.
+fn begins(rate: u64, left: f64) -> u64 {
+    let promised = rate as f64 * f64::from(BEGINS_WITH);
+    times(1, left.max(promised + left.min(0.0)).max(0.0))
 }
 
 /// A product, or as much as the type holds.
@@ -230,22 +259,74 @@ mod tests {
         assert_eq!(limit(4.0, &of(None, 500_000)), 4_000_000, "no rung");
     }
 
+    fn uplink(headroom: f64, left: f64) -> Option<Uplink> {
+        Some(Uplink { headroom, left })
+    }
+
+    fn tight(headroom: f64) -> Object {
+        Object { uplink: uplink(headroom, 0.0), steady: true, ..rung(300_000, Some(800_000)) }
+    }
+
     #[test]
-    fn a_tight_uplink_is_shared_out_and_bursts_are_what_a_player_begins_with() {
-        let tight = |headroom| Object { headroom: Some(headroom), ..rung(300_000, Some(800_000)) };
+    fn a_tight_uplink_is_shared_out() {
         for (headroom, rate) in [(0.5, 375_000), (1.25, 375_000), (2.0, 600_000), (3.9, 1_170_000)] {
             assert_eq!(limit(4.0, &tight(headroom)), rate, "{headroom}");
+            let measures = Object { steady: false, ..tight(headroom) };
+            assert_eq!(limit(4.0, &measures), 1_600_000, "{headroom}: or nobody would climb");
         }
         assert_eq!(limit(4.0, &tight(4.0)), 1_600_000, "there is room for all that pacing allows");
         assert_eq!(limit(1.1, &tight(1.0)), 330_000, "never more than the multiple");
-        let sound = Object { bytes: Some(1_000), headroom: Some(1.0), ..rung(0, None) };
-        assert_eq!(limit(4.0, &Object { bandwidth: None, ..sound }), 1_000_000, "no rung: the floor");
-        let begun = |sent| pacing(4.0).pace(&tight(1.0), sent);
-        assert_eq!(begun(TARGET * 3 - Duration::from_millis(1)), Pace::Free);
-        assert_eq!(begun(TARGET * 3), Pace::Limited(375_000));
-        assert_eq!(pacing(4.0).pace(&tight(9.0), TARGET * 3), Pace::Free, "not tight: the whole burst");
+    }
+
+    #[test]
+    fn who_measures_is_sent_what_keeps_his_rung() {
+        let top = |headroom| Object { uplink: uplink(headroom, 0.0), ..rung(2_000_000, None) };
+        for (headroom, rate) in [(0.5, 4_000_000), (2.0, 4_000_000), (3.0, 6_000_000), (9.0, 8_000_000)] {
+            assert_eq!(limit(4.0, &top(headroom)), rate, "{headroom}");
+        }
+        assert_eq!(limit(1.5, &top(0.5)), 3_000_000, "never more than the multiple");
+    }
+
+    #[test]
+    fn while_it_is_tight_a_burst_is_what_a_player_begins_with() {
+        let begun = |object: &Object, sent| pacing(4.0).pace(object, sent);
+        let last = TARGET * 3 - Duration::from_millis(1);
+        for (headroom, after) in [(0.5, 375_000), (2.0, 600_000), (3.5, 1_050_000)] {
+            let object = tight(headroom);
+            let paces = [Duration::ZERO, last, TARGET * 3].map(|sent| begun(&object, sent));
+            assert_eq!(paces, [900_000, 900_000, after].map(Pace::Limited), "{headroom}");
+        }
+        let measures = Object { steady: false, ..tight(0.5) };
+        let paces = [Duration::ZERO, TARGET * 3].map(|sent| begun(&measures, sent));
+        assert_eq!(paces, [1_000_000, 1_600_000].map(Pace::Limited), "the floor, then to climb");
         let unknown = Object { target_duration: Duration::ZERO, ..tight(1.0) };
-        assert_eq!(pacing(4.0).pace(&unknown, Duration::ZERO), Pace::Free, "who knows with what it begins");
+        assert_eq!(begun(&unknown, TARGET), Pace::Limited(900_000), "who knows with what it begins");
+        let sound = Object { bandwidth: None, next_bandwidth: None, bytes: Some(1_000), ..tight(1.0) };
+        for sent in [Duration::ZERO, BURST] {
+            assert_eq!(begun(&sound, sent), Pace::Limited(1_000_000), "no rung: the floor");
+        }
+    }
+
+    #[test]
+    fn a_burst_comes_as_fast_as_what_is_left_of_the_uplink_allows() {
+        for (headroom, left, steady, pace) in [
+            (9.0, 90e6, false, 90_000_000),
+            (9.0, 1e6, false, 6_000_000),
+            (1.0, 1e6, true, 6_000_000),
+            (1.0, 7e6, true, 7_000_000),
+            (1.0, -1e6, true, 5_000_000),
+            (1.0, -3e6, true, 3_000_000),
+            (1.0, -99e6, true, 2_500_000),
+            (1.0, -99e6, false, 4_000_000),
+            (9.0, -99e6, true, 2_500_000),
+        ] {
+            let object = Object { uplink: uplink(headroom, left), steady, ..rung(2_000_000, None) };
+            let first = pacing(4.0).pace(&object, Duration::ZERO);
+            assert_eq!(first, Pace::Limited(pace), "{headroom} {left} {steady}");
+        }
+        let roomy = Object { uplink: uplink(9.0, 90e6), ..rung(2_000_000, None) };
+        let last = BURST - Duration::from_millis(1);
+        assert_eq!(pacing(4.0).pace(&roomy, last), Pace::Limited(90_000_000), "not tight: the whole burst");
     }
 
     #[test]

@@ -39,7 +39,8 @@ async fn newest(fleet: &Fleet, playlist: &str) -> Result<String, String> {
 
 #[tokio::test]
 async fn a_crowd_on_a_tight_uplink_is_sent_less_and_the_top_comes_back_when_it_has_gone() {
-    // 1.6 Mb/s for viewers: five at the test card's highest rung, ten at its middle one.
+    // 1.6 Mb/s for viewers: five at the test card's highest rung, ten at its middle one. Six come at once, and whoever comes after
+    // them may be taken for the first of more.
     let fleet = Fleet::builder()
         .threshold(100)
         .primary_arguments(&["--uplink", "2Mbps"])
@@ -48,7 +49,7 @@ async fn a_crowd_on_a_tight_uplink_is_sent_less_and_the_top_comes_back_when_it_h
         .await;
     let mut crowd = fleet.start_client(
         "crowd",
-        &["crowd", "--viewers", "8", "--rate", "5/s", "--duration", "600s", "--rung", "highest"],
+        &["crowd", "--viewers", "6", "--rate", "20/s", "--duration", "600s", "--rung", "highest"],
     );
     let status = fleet.until("quality goes down", SETTLES, |status| cap(status) == Some("360p")).await;
     assert_eq!(status.streams[0].adaptation(), Adaptation::Capped);
@@ -67,6 +68,32 @@ async fn a_crowd_on_a_tight_uplink_is_sent_less_and_the_top_comes_back_when_it_h
     let (_, metrics) = fleet.get(&format!("http://{admin}/metrics")).await.unwrap();
     let rises = metrics.lines().find_map(|line| line.strip_prefix(changes)).unwrap();
     assert!(["1", "2"].contains(&rises), "it rose {rises} times, and there are two rungs to rise");
+}
+
+#[tokio::test]
+async fn newcomers_begin_with_what_is_left_of_the_uplink_and_nobody_stalls() {
+    // The first segments of the highest rung take half of what may be filled.
+    let fleet = Fleet::builder()
+        .threshold(100)
+        .primary_arguments(&["--uplink", "2Mbps"])
+        .server_config(QUICK)
+        .start()
+        .await;
+    let crowd = |name, viewers, rate| {
+        let arguments =
+            ["crowd", "--viewers", viewers, "--rate", rate, "--duration", "600s", "--rung", "highest"];
+        fleet.start_client(name, &arguments)
+    };
+    let mut first = crowd("first", "2", "20/s");
+    fleet.until("the first are there", SETTLES, |status| status.viewers == 2).await;
+    let mut more = crowd("more", "4", "1/s");
+    fleet.until("all are there", SETTLES, |status| status.viewers == 6).await;
+    let lowered = fleet.metric(fleet.subnet.admin(1), "spillway_newcomers_lowered_total").await;
+    assert!(lowered.is_some_and(|lowered| lowered >= 1.0), "{lowered:?}");
+    fleet.until("quality goes down", SETTLES, |status| cap(status).is_some()).await;
+    for crowd in [&mut first, &mut more] {
+        assert!(crowd.stop().await.success(), "the crowd saw a stall or an error: {}", crowd.log());
+    }
 }
 
 #[tokio::test]

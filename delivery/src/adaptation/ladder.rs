@@ -14,6 +14,7 @@ use papaya::HashMap;
 use policy::{
     Time,
     adaptation::{Mode, Rung},
+    pacing::Uplink,
 };
 
 use super::rail::Rail;
@@ -29,6 +30,8 @@ pub(crate) struct Ladder {
     cap_since: AtomicU64,
     /// How many times what all viewers are sent fits the uplink, as the bits of a float: infinity where it does not matter.
     headroom: AtomicU64,
+    /// Bits per second that are left of it, as the bits of a float.
+    left: AtomicU64,
     /// The server alone picks the rung.
     picks: AtomicBool,
     target_ms: AtomicU64,
@@ -65,6 +68,7 @@ impl Ladder {
             cap: AtomicUsize::new(usize::MAX),
             cap_since: AtomicU64::new(0),
             headroom: AtomicU64::new(f64::INFINITY.to_bits()),
+            left: AtomicU64::new(0),
             picks: AtomicBool::new(false),
             target_ms: AtomicU64::new(0),
         };
@@ -91,8 +95,12 @@ impl Ladder {
     /// A rung's place and what is given out of it; none for sound and subtitles.
     pub(crate) fn rung(&self, rendition: &str) -> Option<(usize, Arc<Rail>)> {
         let rail = self.rails.pin().get(rendition).map(Arc::clone)?;
-        let place = self.rungs.load().names.iter().position(|name| name.as_str() == rendition)?;
-        Some((place, rail))
+        Some((self.place(rendition)?, rail))
+    }
+
+    /// A rung's place, counted from the lowest; none for sound and subtitles.
+    pub(crate) fn place(&self, rendition: &str) -> Option<usize> {
+        self.rungs.load().names.iter().position(|name| name.as_str() == rendition)
     }
 
     /// The highest rung that is sent.
@@ -111,14 +119,21 @@ impl Ladder {
         }
     }
 
-    /// How many times what all viewers are sent fits the uplink; none where that is not known, or those who pick go
-    /// by the speed that is measured.
-    pub(crate) fn headroom(&self) -> Option<f64> {
-        Some(f64::from_bits(self.headroom.load(Relaxed))).filter(|headroom| headroom.is_finite())
+    /// How the uplink stands; none where that is not known, or is not to matter.
+    pub(crate) fn uplink(&self) -> Option<Uplink> {
+        let [headroom, left] = [&self.headroom, &self.left].map(|bits| f64::from_bits(bits.load(Relaxed)));
+        headroom.is_finite().then_some(Uplink { headroom, left })
     }
 
-    pub(super) fn set_headroom(&self, headroom: Option<f64>) {
-        self.headroom.store(headroom.unwrap_or(f64::INFINITY).to_bits(), Relaxed);
+    pub(super) fn set_uplink(&self, uplink: Option<Uplink>) {
+        self.set_left(uplink.map_or(0.0, |uplink| uplink.left));
+        let headroom = uplink.map_or(f64::INFINITY, |uplink| uplink.headroom);
+        self.headroom.store(headroom.to_bits(), Relaxed);
+    }
+
+    /// Another newcomer was promised something.
+    pub(super) fn set_left(&self, left: f64) {
+        self.left.store(left.to_bits(), Relaxed);
     }
 
     /// Whether the server alone picks the rung.
@@ -133,6 +148,14 @@ impl Ladder {
     /// The rungs that can stand in for one above the cap, the highest first.
     pub(crate) fn up_to(&self, cap: usize) -> Vec<Rendition> {
         self.rungs.load().names.iter().take(cap.saturating_add(1)).rev().cloned().collect()
+    }
+
+    /// The rungs with which a newcomer to the one at `place` may begin that is to begin with the one at `begins`: the highest up to that
+    /// first, then the nearest above it, should those not do.
+    pub(crate) fn to_begin_with(&self, begins: usize, place: usize) -> Vec<Rendition> {
+        let above =
+            self.rungs.load().names.iter().take(place).skip(begins.saturating_add(1)).cloned().collect();
+        [self.up_to(begins), above].concat()
     }
 
     /// The rungs of which it matters whether others may stand for them, and that is not known, or was not so when somebody looked:
@@ -189,8 +212,8 @@ impl Ladder {
     }
 
     /// The rungs for policy, with the viewers who ask for each. Of those of whom nobody knows what they ask for, as many ask for the
-    /// highest as what is sent can be: anybody can ask for playlists.
-    pub(super) fn load(&self, asking: &[u32], viewers: u32, egress: u64) -> Vec<Rung> {
+    /// highest as what is sent can be: anybody can ask for playlists. And how many those are.
+    pub(super) fn load(&self, asking: &[u32], viewers: u32, egress: u64) -> (Vec<Rung>, u32) {
         let (rungs, rails) = (self.rungs.load(), self.rails.pin());
         let known: u32 = asking.iter().sum();
         let top = rungs.names.len().saturating_sub(1);
@@ -202,7 +225,7 @@ impl Ladder {
             let yields = rails.get(name).is_none_or(|rail| rail.yields());
             Rung { rate: *rate, viewers: asks.saturating_add(unknown), yields }
         };
-        rungs.names.iter().zip(&rungs.rates).enumerate().map(rung).collect()
+        (rungs.names.iter().zip(&rungs.rates).enumerate().map(rung).collect(), unknown)
     }
 
     /// Renditions that newcomers are not told of: those above the cap that nothing can stand in for; where the server picks, all but
@@ -260,6 +283,8 @@ mod tests {
         );
         assert_eq!(names(&ladder.up_to(1)), ["360p", "240p"]);
         assert_eq!(names(&ladder.up_to(usize::MAX)), ["720p", "360p", "240p"]);
+        assert_eq!(names(&ladder.to_begin_with(1, 2)), ["360p", "240p"]);
+        assert_eq!(names(&ladder.to_begin_with(0, 2)), ["240p", "360p"]);
         assert_eq!(ladder.name(usize::MAX).unwrap().as_str(), "720p");
         assert_eq!(ladder.highest_sent(), (3_000_000, false));
         ladder.set_cap(0, Time::default());
@@ -269,7 +294,7 @@ mod tests {
     #[test]
     fn viewers_of_whom_nobody_knows_what_they_ask_for_ask_for_the_highest() {
         let asking = |egress| -> Vec<u32> {
-            ladder().load(&[1, 2], 6, egress).iter().map(|rung| rung.viewers).collect()
+            ladder().load(&[1, 2], 6, egress).0.iter().map(|rung| rung.viewers).collect()
         };
         assert_eq!(asking(20_000_000), [1, 2, 3]);
         assert_eq!(asking(2_000_000), [1, 2, 2], "no more than could be sent it");

@@ -1,6 +1,7 @@
 //! One rung's playlist as viewers get it: the feed's, under the cap.
 //!
-//! It is made once for each version of the feed's, whoever asks first; all others are given the same.
+//! It is made once for each version of the feed's, whoever asks first; all others are given the same. So is what some sessions alone are
+//! given, for those who began at the same moment.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -33,11 +34,16 @@ pub(crate) struct Given {
     pub(crate) sent: Option<Rendition>,
 }
 
+/// Different lists of sessions alone that are remembered: as many as there are moments in which some began that can still be told apart.
+const MOST_ALONE: usize = 64;
+
 /// What one rung's viewers are given.
 #[derive(Debug)]
 pub(crate) struct Rail {
     swaps: Mutex<Swaps>,
     made: ArcSwapOption<Made>,
+    /// What some sessions alone are given, of the newest version that one of them was given.
+    alone: Mutex<Vec<Alone>>,
     known: AtomicBool,
     yields: AtomicBool,
     complained: AtomicBool,
@@ -51,12 +57,21 @@ struct Made {
     given: Given,
 }
 
+/// What sessions alone are given to which the same was listed before.
+#[derive(Debug)]
+struct Alone {
+    before: Swaps,
+    after: Swaps,
+    made: Made,
+}
+
 impl Rail {
     /// Nothing was given out yet.
     pub(super) fn new() -> Self {
         Self {
             swaps: Mutex::default(),
             made: ArcSwapOption::empty(),
+            alone: Mutex::default(),
             known: AtomicBool::new(false),
             yields: AtomicBool::new(true),
             complained: AtomicBool::new(false),
@@ -97,6 +112,29 @@ impl Rail {
         given
     }
 
+    /// `own` as a session alone is given it to which `swaps` was listed before.
+    pub(crate) fn give_alone(&self, swaps: &mut Swaps, own: &Playlist, other: Option<&StandIn>) -> Given {
+        let same = |alone: &&Alone| alone.before == *swaps && alone.made.is_of(own, other);
+        let alone = || self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Alone { after, made, .. }) = alone().iter().find(same) {
+            swaps.clone_from(after);
+            return made.given.clone();
+        }
+        let before = swaps.clone();
+        let given = capped(swaps, own.clone(), other);
+        let made = Made {
+            own: own.body.clone(),
+            other: other.map(|other| other.body.clone()),
+            given: given.clone(),
+        };
+        let mut alone = alone();
+        alone.retain(|alone| alone.made.own.is_same(&own.body));
+        if alone.len() < MOST_ALONE {
+            alone.push(Alone { before, after: swaps.clone(), made });
+        }
+        given
+    }
+
     /// What was decided on by now.
     pub(crate) fn swaps(&self) -> Swaps {
         self.swaps.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -121,7 +159,7 @@ impl Made {
 }
 
 /// `own` as `swaps` has it, after its newest segments were decided on. One that cannot be read is given out as it is.
-pub(crate) fn capped(swaps: &mut Swaps, own: Playlist, other: Option<&StandIn>) -> Given {
+fn capped(swaps: &mut Swaps, own: Playlist, other: Option<&StandIn>) -> Given {
     let text = |document: &Document| std::str::from_utf8(document).map(str::to_owned).unwrap_or_default();
     let own_text = text(&own.body);
     let Some(list) = List::read(&own_text) else { return Given { playlist: own, sent: None } };
@@ -160,6 +198,10 @@ mod tests {
         StandIn { rendition: "240p".parse().unwrap(), body: playlist(newest).body }
     }
 
+    fn swapped(body: &Document) -> usize {
+        std::str::from_utf8(body).unwrap().matches("../240p/").count()
+    }
+
     #[test]
     fn a_playlist_is_made_once_for_each_version_of_what_it_is_made_of() {
         let (rail, own, other) = (Rail::new(), playlist(3), low(3));
@@ -172,6 +214,27 @@ mod tests {
         let after = rail.give(playlist(4), None);
         assert!(after.playlist.body.ends_with(b"\n4.ts\n"));
         assert_eq!(after.sent, None);
+    }
+
+    #[test]
+    fn who_began_at_the_same_moment_is_given_the_very_same_and_others_what_was_listed_to_them() {
+        let (rail, own, other) = (Rail::new(), playlist(3), low(3));
+        let [mut one, mut two, mut three] = [Swaps::default(), Swaps::default(), Swaps::default()];
+        let given =
+            [&mut one, &mut two].map(|swaps| rail.give_alone(swaps, &own, Some(&other)).playlist.body);
+        assert!(given[0].is_same(&given[1]) && one == two);
+        assert_eq!(swapped(&given[0]), 3);
+        let third = rail.give_alone(&mut three, &own, None).playlist.body;
+        assert!(third.is_same(&own.body), "it began with the rung's own");
+        let (own, other) = (playlist(4), low(4));
+        let [first, third] = [&mut one, &mut three].map(|swaps| rail.give_alone(swaps, &own, Some(&other)));
+        assert_eq!([first, third].map(|given| swapped(&given.playlist.body)), [4, 1]);
+        for from in 0..2 * MOST_ALONE as u64 {
+            let mut swaps = Swaps::default();
+            rail.give_alone(&mut swaps, &playlist(from), None);
+            rail.give_alone(&mut swaps, &own, Some(&other));
+        }
+        assert!(rail.alone.lock().unwrap().len() <= MOST_ALONE);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What one session alone is sent: of a stream whose server picks for each, by what its own connections have carried; of any, where it
-//! came while others are still listed what they were listed before the cap fell.
+//! came while others are still listed what they were listed before the cap fell, or begins lower for what is left of the uplink.
 
 use std::{
     collections::BTreeMap,
@@ -27,8 +27,8 @@ const LEAST_BYTES: u64 = 16 << 10;
 /// But not if it took as long as this: then the line has become bad.
 const LEAST_BUSY: Duration = Duration::from_secs(1);
 
-/// Lists that are remembered of one session: a player of such a stream has one, and one more while it is moved.
-const MOST_LISTS: usize = 4;
+/// Lists that are remembered of one session: a player has one, or for a moment one of each rung, if it looks at all of them.
+const MOST_LISTS: usize = 16;
 
 /// One session's own cap and lists.
 #[derive(Debug, Default)]
@@ -96,6 +96,11 @@ impl Personal {
         Some(act(state.lists.entry(rendition.to_owned()).or_insert(seed)))
     }
 
+    /// Whether anything is listed to it alone.
+    fn has_lists(&self) -> bool {
+        !self.state().lists.is_empty()
+    }
+
     /// Forgets what was listed to it alone.
     pub(super) fn drop_list(&self, rendition: &str) {
         self.state().lists.remove(rendition);
@@ -145,10 +150,14 @@ impl Census {
         }
     }
 
-    /// Remembers what was listed to a session alone that goes.
+    /// Remembers what was listed to a session alone that goes, or that something was listed to it though it came just now.
     pub(super) fn remember(&self, record: &Record, now: Time) {
         let silent = self.silent.pin();
-        if let Some(personal) = record.made_personal().filter(|_| silent.len() < self.config.max_departed) {
+        if silent.len() >= self.config.max_departed {
+            return;
+        }
+        if record.begins(now) || record.made_personal().is_some_and(|personal| personal.has_lists()) {
+            let personal = record.made_personal().unwrap_or_default();
             silent.insert(record.session.id.clone(), (now, personal));
         }
     }

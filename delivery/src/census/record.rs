@@ -64,9 +64,12 @@ pub(super) struct Record {
     told: AtomicBool,
     /// The rung that it asked for last; [`NO_RUNG`] before it asked for one.
     rung: AtomicU32,
+    /// The rungs whose playlists it was given, a bit each: one that is above the 64th counts as given.
+    given: AtomicU64,
     /// Since when it has asked for no other.
     rung_since: AtomicU64,
-    /// It has asked for a lower rung than before: its player goes by the speed that it measures.
+    /// It has asked for a lower rung than before, and not as it began (ffmpeg looks at all of them): its player goes by the speed that it
+    /// measures.
     adapts: AtomicBool,
     /// The highest rung that its own line carries, where that was ever decided.
     own_rung: AtomicU32,
@@ -82,6 +85,9 @@ pub(super) struct Record {
     /// Media that its connections have been sent.
     pub(super) sent: Sent,
 }
+
+/// How long a player takes at most from its multivariant playlist to its first media playlist, and to look at all others.
+pub const BEGINS: Duration = Duration::from_secs(10);
 
 /// A session that has asked for no rung of the ladder.
 const NO_RUNG: u32 = u32::MAX;
@@ -109,6 +115,7 @@ impl Record {
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
             rung: AtomicU32::new(rung(reload)),
+            given: AtomicU64::new(reload.rung.and_then(bit).unwrap_or_default()),
             rung_since: AtomicU64::new(now.as_millis()),
             adapts: AtomicBool::new(false),
             own_rung: AtomicU32::new(NO_RUNG),
@@ -121,11 +128,14 @@ impl Record {
         }
     }
 
-    /// Notes a further reload. Whether it is the first of a rung.
+    /// Notes a further reload. Whether it is the first of this rung.
     pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) -> bool {
         self.target_ms.store(millis(reload.target_duration), Relaxed);
         self.life_ms.store(millis(reload.life), Relaxed);
-        let first = reload.rung.is_some() && self.asks_for(rung(reload), now) == NO_RUNG;
+        let first = reload.rung.and_then(bit).is_some_and(|bit| self.given.fetch_or(bit, Relaxed) & bit == 0);
+        if reload.rung.is_some() {
+            self.asks_for(rung(reload), now);
+        }
         // Audio and video are asked for together.
         if now.since(self.first) >= reload.target_duration / 2 {
             self.reloaded.store(true, Relaxed);
@@ -137,17 +147,16 @@ impl Record {
         first
     }
 
-    /// Notes the rung that it asks for. The one before.
-    fn asks_for(&self, rung: u32, now: Time) -> u32 {
+    /// Notes the rung that it asks for.
+    fn asks_for(&self, rung: u32, now: Time) {
         let before = self.rung.load(Relaxed);
         if before != rung {
             self.rung_since.store(now.as_millis(), Relaxed);
-            if rung < before && before != NO_RUNG {
+            if rung < before && before != NO_RUNG && !self.begins(now) {
                 self.adapts.store(true, Relaxed);
             }
             self.rung.store(rung, Relaxed);
         }
-        before
     }
 
     /// Since when it has asked for one rung above `cap`, and for no other; none if it does not, and for players that adapt: those that
@@ -188,9 +197,15 @@ impl Record {
         self.personal.get().cloned()
     }
 
-    /// It was here before, and was listed this.
+    /// It was here before, and was listed this, and other things together with all.
     pub(super) fn goes_on_with(&self, personal: Arc<Personal>) {
+        self.given.store(u64::MAX, Relaxed);
         self.personal.get_or_init(|| personal);
+    }
+
+    /// Whether it came just now, so that its token alone would not tell that something was listed to it.
+    pub(super) fn begins(&self, now: Time) -> bool {
+        now.since(self.first) <= BEGINS
     }
 
     /// What it alone is sent, made when it first matters.
@@ -292,6 +307,11 @@ fn rung(reload: Reload<'_>) -> u32 {
     reload.rung.and_then(|rung| u32::try_from(rung).ok()).unwrap_or(NO_RUNG)
 }
 
+/// A rung's bit; none for those above the 64th.
+fn bit(rung: usize) -> Option<u64> {
+    u32::try_from(rung).ok().and_then(|rung| 1_u64.checked_shl(rung))
+}
+
 fn digest(rendition: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     rendition.hash(&mut hasher);
@@ -327,6 +347,15 @@ mod tests {
             expires_unix: 0,
         };
         Record::new(session, asks_for(1), Coming::New, at(1_000))
+    }
+
+    #[test]
+    fn a_player_that_looks_at_every_rung_as_it_begins_does_not_adapt_by_that() {
+        let record = record(Class::Redirects);
+        assert!(!record.reloaded(asks_for(1), at(1_000)), "it began with this one");
+        assert_eq!([2, 0, 2].map(|rung| record.reloaded(asks_for(rung), at(2_000))), [true, true, false]);
+        assert_eq!(record.above_since(1), Some(at(2_000)));
+        assert!(!record.reloaded(asks_for(64), at(3_000)), "the 65th rung is taken to be known");
     }
 
     #[test]

@@ -4,14 +4,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hls::cap::Swaps;
+use hls::{Rendition, cap::Swaps};
 use policy::{SessionId, StreamName, adaptation::Mode};
 
 use super::Site;
 use crate::{
-    adaptation::{Given, Ladder, Rail, StandIn, capped},
+    adaptation::{Given, Ladder, Rail, StandIn},
     census::Count,
     feed::{Feed, Playlist},
+    metrics,
 };
 
 /// A rung that is asked for.
@@ -28,7 +29,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Viewer<'a> {
     /// The session.
     pub(super) id: &'a SessionId,
-    /// It was given no rung's playlist here before, for all that is known.
+    /// It was not given this rung's playlist here before, for all that is known.
     pub(super) first: bool,
     /// Nor anywhere.
     pub(super) fresh: bool,
@@ -67,7 +68,7 @@ impl<F: Feed> Site<F> {
         let highest_sent = own.map_or(cap, |own| own.min(cap));
         let lowered = rung.place > highest_sent;
         let stand_in = match lowered {
-            true => self.stand_in(stream, &rung.ladder, highest_sent, &found).await,
+            true => self.stand_in(stream, rung.ladder.up_to(highest_sent), &found).await,
             false => None,
         };
         let yields = found.switching_set.is_some() && (!lowered || stand_in.is_some());
@@ -82,10 +83,16 @@ impl<F: Feed> Site<F> {
         let given = match viewer {
             Some(viewer) if own.is_some() => {
                 let seed = (!viewer.first).then(|| rung.rail.swaps());
-                let alone = self.alone(viewer.id, rung.rendition, Some(seed), &found, stand_in.as_ref());
+                let alone = self.alone(viewer.id, rung, Some(seed), &found, stand_in.as_ref());
                 alone.unwrap_or_else(|| rung.rail.give(found, stand_in))
             }
-            Some(viewer) => self.together(viewer, rung, found, stand_in),
+            Some(viewer) => {
+                let begins = match viewer.fresh && !found.ended {
+                    true => self.begins_with(stream, mode, rung, &found, stand_in.as_ref()).await,
+                    false => None,
+                };
+                self.together(viewer, rung, found, stand_in, begins.as_ref())
+            }
             None => rung.rail.give(found, stand_in),
         };
         // Where the server picks, there is one variant, and nothing for a player to heed.
@@ -93,17 +100,55 @@ impl<F: Feed> Site<F> {
         Capped { given, highest }
     }
 
-    /// What all are given, but for who comes while that still has segments of before the cap fell: nothing was listed to a newcomer
-    /// yet, and the first segments come in a burst. It is given what all are as soon as that is the same.
+    /// What stands for a rung's segments in the first list of a newcomer: nothing was listed to it yet, so that it need not have what
+    /// was listed before the cap fell; and what it loads at once may be more than is left of the uplink at the rung that it asks for.
+    async fn begins_with(
+        &self,
+        stream: &StreamName,
+        mode: Mode,
+        rung: &Asked<'_>,
+        found: &Playlist,
+        stand_in: Option<&StandIn>,
+    ) -> Option<StandIn> {
+        let (ladder, now) = (&rung.ladder, self.clock.now());
+        let highest = rung.place.min(ladder.cap());
+        let promise = match mode {
+            Mode::Client => None,
+            _ => self.adaptation.begin(ladder, highest, now),
+        };
+        let Some(promise) = promise else { return stand_in.cloned() };
+        let mut begins = stand_in.cloned();
+        if promise.rung < highest {
+            let look = self.stand_in(stream, ladder.to_begin_with(promise.rung, highest), found);
+            // Nobody is kept waiting for a rung that cannot be had at once.
+            let lower = tokio::time::timeout(self.adaptation.config().interval, look).await;
+            begins = lower.ok().flatten().or(begins);
+        }
+        let rendition = |stand_in: &StandIn| stand_in.rendition.clone();
+        let given = begins.as_ref().map(rendition);
+        let other = given.as_ref().and_then(|given| ladder.place(given.as_str()));
+        let place = other.unwrap_or(rung.place);
+        if place != promise.rung {
+            self.adaptation.amend(ladder, &promise, place, now);
+        }
+        if given != stand_in.map(rendition) {
+            metrics::newcomer_lowered(stream);
+        }
+        begins
+    }
+
+    /// What all are given, but for who begins with something else. It is given what all are as soon as that is the same.
     fn together(
         &self,
         viewer: Viewer<'_>,
         rung: &Asked<'_>,
         found: Playlist,
         stand_in: Option<StandIn>,
+        begins: Option<&StandIn>,
     ) -> Given {
-        let begins = (viewer.fresh && stand_in.is_some()).then_some(None);
-        let alone = self.alone(viewer.id, rung.rendition, begins, &found, stand_in.as_ref());
+        let newly = begins.is_some().then_some(None);
+        let other = begins.or(stand_in.as_ref());
+        let alone = self.alone(viewer.id, rung, newly, &found, other);
         let all = rung.rail.give(found, stand_in);
         match alone {
             Some(alone) if alone.playlist.body[..] != all.playlist.body[..] => alone,
@@ -119,25 +164,25 @@ impl<F: Feed> Site<F> {
     fn alone(
         &self,
         id: &SessionId,
-        rendition: &str,
+        rung: &Asked<'_>,
         begins: Option<Option<Swaps>>,
         found: &Playlist,
         stand_in: Option<&StandIn>,
     ) -> Option<Given> {
-        self.census.with_list(id, rendition, begins, |swaps| capped(swaps, found.clone(), stand_in))
+        let give = |swaps: &mut Swaps| rung.rail.give_alone(swaps, found, stand_in);
+        self.census.with_list(id, rung.rendition, begins, give)
     }
 
-    /// The playlist of the highest rung up to `cap` whose segments may stand for those of `found`.
+    /// The playlist of the first of these rungs whose segments may stand for those of `found`.
     async fn stand_in(
         &self,
         stream: &StreamName,
-        ladder: &Ladder,
-        cap: usize,
+        rungs: Vec<Rendition>,
         found: &Playlist,
     ) -> Option<StandIn> {
         let set = found.switching_set?;
-        for rendition in ladder.up_to(cap) {
-            // A rung that cannot be had is not worth an answer's failure: the next lower one may be.
+        for rendition in rungs {
+            // A rung that cannot be had is not worth an answer's failure: the next one may be.
             if let Ok(lower) = self.feed.media_playlist(stream.as_str(), rendition.as_str(), None).await
                 && lower.switching_set == Some(set)
             {

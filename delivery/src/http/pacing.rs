@@ -89,13 +89,14 @@ impl<F: Feed> Site<F> {
             return Object { bytes: len, ..Object::default() };
         };
         let rung = ladder.template().bandwidth(resource.rendition().unwrap_or_default());
-        let is_steady = || ladder.picks() || self.stays_above(&ladder, caller);
+        let uplink = ladder.uplink();
         Object {
             bandwidth: rung.map(|rung| rung.own),
             next_bandwidth: rung.and_then(|rung| rung.next),
             bytes: len,
             target_duration: ladder.target_duration(),
-            headroom: ladder.headroom().filter(|_| is_steady()),
+            uplink,
+            steady: uplink.is_some() && (ladder.picks() || self.stays_above(&ladder, caller)),
         }
     }
 

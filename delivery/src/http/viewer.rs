@@ -12,7 +12,7 @@ use policy::{
 };
 
 use super::{Site, answer::Refusal};
-use crate::{clock::unix_now, feed::Feed, upstream::PASS_HEADER};
+use crate::{census::BEGINS, clock::unix_now, feed::Feed, upstream::PASS_HEADER};
 
 /// Who asks for a playlist.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ pub(super) fn own_keys() -> Keys {
     Keys::new(Key::new(0, rand::random()), None)
 }
 
-/// A session is fresh for so many seconds: what a slow player takes from its multivariant playlist to its first media playlist.
-const FRESH_S: u64 = 10;
+/// By how many seconds another server's clock may be ahead of this one's.
+const CLOCKS_DIFFER_S: u64 = 2;
 
 impl<F: Feed> Site<F> {
     /// Who asks for a playlist of `stream`.
@@ -88,8 +88,9 @@ impl<F: Feed> Site<F> {
     /// Whether a session was begun just now, so that nothing was listed to it anywhere: its token says until when it lives. Where the manager
     /// gives out other lives than this server's config says, nobody is fresh, or nobody after a while.
     pub(super) fn is_fresh(&self, session: &Session) -> bool {
-        let born = session.expires_unix.checked_sub(self.config.session_life.as_secs());
-        born.and_then(|born| unix_now().checked_sub(born)).is_some_and(|age| age <= FRESH_S)
+        let (born, now) = (session.expires_unix.checked_sub(self.config.session_life.as_secs()), unix_now());
+        let fresh = now.saturating_sub(BEGINS.as_secs())..=now.saturating_add(CLOCKS_DIFFER_S);
+        born.is_some_and(|born| fresh.contains(&born))
     }
 
     /// Players that do not steer are given the primary's playlists wherever they ask.

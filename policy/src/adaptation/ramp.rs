@@ -1,8 +1,8 @@
 //! How many more will have come by the time that a change shows: a crowd that is coming goes on coming.
 //!
 //! A cap holds for what is listed next, and players are three segments behind that, so what is decided now shows when others have come
-//! meanwhile. They are expected at the pace at which viewers came in each half of the last few seconds: whoever comes all at once,
-//! as when one switches on three screens, is no crowd that is coming.
+//! meanwhile. They are expected at the pace at which viewers came in each half of the last few seconds, for as long as any come at
+//! all: whoever comes all at once, as when one switches on three screens, is no crowd that is coming.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,6 +10,9 @@ use crate::Time;
 
 /// Half of the time over which the pace is seen: a target duration of most streams, in which a session shows itself.
 const HALF: Duration = Duration::from_secs(2);
+
+/// How long nobody comes before a crowd is taken to be there: two steps of a server, as it steps if nothing else is configured.
+const STILL: Duration = Duration::from_secs(1);
 
 /// The viewers of the last moments.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -34,7 +37,12 @@ impl Ramp {
         if now.since(*first_at) < 2 * HALF {
             return 0.0;
         }
-        let middle = self.viewers.iter().rfind(|(at, _)| now.since(*at) >= HALF).map_or(*first, |(_, n)| *n);
+        let before =
+            |ago| self.viewers.iter().rfind(|(at, _)| now.since(*at) >= ago).map_or(*first, |(_, n)| *n);
+        let middle = before(HALF);
+        if *last <= before(STILL) {
+            return 0.0;
+        }
         let came = middle.saturating_sub(*first).min(last.saturating_sub(middle));
         f64::from(came) * horizon.as_secs_f64() / HALF.as_secs_f64()
     }
@@ -64,7 +72,10 @@ mod tests {
 
     #[test]
     fn who_comes_at_once_or_goes_is_followed_by_nobody() {
-        for viewers in [&[][..], &[5], &[0, 5, 5, 5, 5], &[5, 5, 5, 5, 9], &[9, 7, 5, 3, 1], &[1, 2, 3]] {
+        let there = [0, 0, 3, 8, 8];
+        for viewers in
+            [&[][..], &[5], &[0, 5, 5, 5, 5], &[5, 5, 5, 5, 9], &[9, 7, 5, 3, 1], &[1, 2, 3], &there]
+        {
             assert!(expected(viewers).abs() < 1e-9, "{viewers:?}");
         }
     }

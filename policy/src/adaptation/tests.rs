@@ -32,7 +32,7 @@ impl Server {
     /// One second with these viewers by rung, and this share.
     fn stands(&mut self, viewers: [u32; 3], share: u64) -> Option<Change> {
         let ladder = ladder(viewers);
-        let load = Load { ladder: &ladder, egress: 0, share: Some(share) };
+        let load = Load { ladder: &ladder, guessed: 0, egress: 0, share: Some(share) };
         let egress = whole(load.expected(self.adaptation.cap()) / PACKET_OVERHEAD);
         self.now += 1;
         self.adaptation.observe(&Load { egress, ..load }, &self.settings, at(self.now))
@@ -74,6 +74,35 @@ fn it_climbs_rung_by_rung_each_after_a_hold() {
 }
 
 #[test]
+fn a_crowd_that_is_coming_is_expected_to_go_on_until_nobody_comes() {
+    let mut server = Server::new();
+    let coming = |server: &mut Server| (1..=3).filter_map(|n| server.stands([0, 0, n], 9 * MBPS)).next();
+    server.stands_for(5, [0; 3], 9 * MBPS);
+    assert_eq!(
+        coming(&mut server),
+        Some(Change { from: 2, to: 1, reason: Reason::Demand }),
+        "6.3 of 9 by now"
+    );
+    let mut server = Server::new();
+    server.stands_for(5, [0; 3], 9 * MBPS);
+    server.stands([0, 0, 2], 9 * MBPS);
+    assert_eq!(server.stands_for(60, [0, 0, 3], 9 * MBPS), 2, "three within two seconds, and no others");
+}
+
+#[test]
+fn viewers_who_are_guessed_from_what_is_sent_are_no_crowd_that_is_coming() {
+    let changes = |guessed| {
+        let mut adaptation = Adaptation::default();
+        let mut stands = |(second, viewers)| {
+            let load = Load { ladder: &ladder([0, 0, viewers]), guessed, egress: 0, share: Some(9 * MBPS) };
+            adaptation.observe(&load, &Settings::default(), at(second)).is_some()
+        };
+        (0..).zip([0, 0, 0, 0, 0, 1, 2, 3, 3]).filter(|step| stands(*step)).count()
+    };
+    assert_eq!([changes(0), changes(3)], [1, 0]);
+}
+
+#[test]
 fn a_rung_that_would_only_just_fit_is_not_taken() {
     let mut server = Server::new();
     server.stands_for(5, [0, 0, 4], 8 * MBPS);
@@ -100,7 +129,7 @@ fn players_that_keep_below_the_cap_of_themselves_are_expected_to_climb_with_it()
 fn a_rung_for_which_no_other_may_stand_is_sent_whatever_the_cap() {
     let mut ladder = ladder([0, 0, 4]);
     ladder[2].yields = false;
-    let load = Load { ladder: &ladder, egress: 0, share: Some(5 * MBPS) };
+    let load = Load { ladder: &ladder, guessed: 0, egress: 0, share: Some(5 * MBPS) };
     assert!(load.expected(0) >= load.expected(2));
     let mut adaptation = Adaptation::default();
     adaptation.observe(&load, &Settings::default(), at(0));
@@ -112,7 +141,7 @@ fn a_rung_for_which_no_other_may_stand_is_sent_whatever_the_cap() {
 fn rungs_that_take_more_than_they_say_are_reckoned_with_once_it_shows() {
     let ladder = ladder([0, 0, 3]);
     let mut adaptation = Adaptation::default();
-    let load = Load { ladder: &ladder, egress: 9 * MBPS, share: Some(8 * MBPS) };
+    let load = Load { ladder: &ladder, guessed: 0, egress: 9 * MBPS, share: Some(8 * MBPS) };
     let mut observe = |seconds| adaptation.observe(&load, &Settings::default(), at(seconds));
     for seconds in 0..9 {
         assert_eq!(observe(seconds), None, "newcomers begin with a burst");
@@ -127,7 +156,7 @@ fn an_uplink_of_which_nobody_knows_caps_nothing() {
     let ladder = ladder([0, 0, 1000]);
     let mut adaptation = Adaptation::default();
     for second in 0..3 {
-        let load = Load { ladder: &ladder, egress: 1_000 * MBPS, share: None };
+        let load = Load { ladder: &ladder, guessed: 0, egress: 1_000 * MBPS, share: None };
         assert_eq!(adaptation.observe(&load, &Settings::default(), at(second)), None);
     }
     assert!(!adaptation.is_capped());
@@ -166,7 +195,7 @@ proptest! {
         server.stands_for(20, before, share * MBPS);
         let cap = server.stands_for(60, viewers, share * MBPS);
         let ladder = ladder(viewers);
-        let load = Load { ladder: &ladder, egress: 0, share: None };
+        let load = Load { ladder: &ladder, guessed: 0, egress: 0, share: None };
         prop_assert!(cap == 0 || load.expected(cap) <= (share * MBPS) as f64);
         prop_assert_eq!(server.stands_for(200, viewers, share * MBPS), cap, "and it stays");
     }
@@ -212,14 +241,14 @@ fn a_belief_is_not_forgotten_for_the_cap_that_it_caused() {
     let (mut uplink, mut adaptation) = (uplink::Uplink::new(None), Adaptation::default());
     let mut changes = 0;
     for second in 0..300 {
-        let wanted = Load { ladder: &ladder, egress: 0, share: None }.expected(2);
-        let sent = Load { ladder: &ladder, egress: 0, share: None }.expected(adaptation.cap());
+        let wanted = Load { ladder: &ladder, guessed: 0, egress: 0, share: None }.expected(2);
+        let sent = Load { ladder: &ladder, guessed: 0, egress: 0, share: None }.expected(adaptation.cap());
         let egress = whole(sent.min(8e6) / PACKET_OVERHEAD);
         let behind = if sent > 8e6 { 10 } else { 0 };
         let sight = uplink::Sight { egress, wanted: whole(wanted), viewers: 10, behind };
         uplink.observe(sight, settings.hold, at(second));
         let share = uplink.bits_per_second().map(|bits| settings.viewers_share(bits, 0));
-        let load = Load { ladder: &ladder, egress, share };
+        let load = Load { ladder: &ladder, guessed: 0, egress, share };
         changes += u32::from(adaptation.observe(&load, &settings, at(second)).is_some());
     }
     assert!(changes <= 300 / 20, "{changes} changes in five minutes");

@@ -27,7 +27,7 @@ pub struct Order {
     pub modes: Vec<Mode>,
     /// Half the time: good to see that it works, too short to print.
     pub quick: bool,
-    /// Where `adaptation.csv` and `adaptation.svg` go.
+    /// Where `adaptation.csv`, `stalls.csv` and `adaptation.svg` go.
     pub into: PathBuf,
 }
 
@@ -71,6 +71,7 @@ pub async fn measure(order: &Order) -> String {
         std::fs::write(order.into.join(name), text).expect("a file can be written");
     };
     write("adaptation.csv", report::csv(&runs));
+    write("stalls.csv", report::stalls_csv(&runs));
     write("adaptation.svg", figure::figure(&runs).to_string());
     report::table(&runs)
 }

@@ -15,11 +15,12 @@ pub struct Config {
     /// gains three seconds of buffer every second, and one that keeps up leaves the uplink to others three quarters of the time.
     pub multiple: Multiple,
     /// Media that a session is sent first, as fast as its line goes. Players begin three target durations before the end (RFC 8216bis
-    /// 6.3.3), of 6 s as is customary, and load all of that at once.
+    /// 6.3.3), of 6 s as is customary, and load all of that at once. On a tight uplink it is just that; on a known one it comes as fast as
+    /// what is left of it allows.
     #[serde(with = "humantime_serde")]
     pub burst: Duration,
     /// What everybody is sent at least: sound and subtitles alone are too small to take anything from others, and waiting for them
-    /// would keep the picture waiting. Rungs on a tight uplink have no floor but 1.25 times their rate.
+    /// would keep the picture waiting. On a tight uplink there is none but 1.25 times the rung's rate for players that do not go by speed.
     pub floor: BitRate,
     /// Networks of caches and load balancers in front of this server, whose connections carry many viewers each and are not paced.
     /// None unless given; `Via` and its like are not believed, because anybody can write them.

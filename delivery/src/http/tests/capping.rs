@@ -222,6 +222,47 @@ async fn who_comes_when_the_cap_has_fallen_is_listed_nothing_of_before_and_soon_
 }
 
 #[tokio::test]
+async fn who_comes_while_little_is_left_of_the_uplink_begins_lower_and_goes_on_as_all_do() {
+    // Of 4.5 Mb/s that may be filled three segments of 360p take 2.5 at once, and of 720p more than there are.
+    let uplink = Some(5_000_000);
+    let play = Scene { uplink, ..Scene::with_ladder() }.begin().await;
+    play.site.adapt().await;
+    let fresh = Session { expires_unix: unix_now() + LIFE_S, ..session("a", Class::Redirects) };
+    let newcomer = format!("/live/720p/live.m3u8?s={}", play.token(&fresh));
+    let given = play.get(&newcomer).await;
+    assert_eq!(text(&given).matches("../360p/").count(), 3, "{}", text(&given));
+    let other = Session { id: "b".parse().unwrap(), ..fresh.clone() };
+    let given = play.get(&format!("/live/720p/live.m3u8?s={}", play.token(&other))).await;
+    assert_eq!(text(&given).matches("../240p/").count(), 3, "what is left is promised: {}", text(&given));
+    assert!(!text(&play.get(&list(&play, "720p", "moved")).await).contains("../"), "it began elsewhere");
+    play.site.feed.newest.store(4, Relaxed);
+    let given = play.get(&newcomer).await;
+    assert!(text(&given).ends_with("../360p/3.ts\n#EXTINF:2.0,\n4.ts\n"), "{}", text(&given));
+    play.viewers_after(TARGET);
+    assert_eq!(play.viewers_after(Duration::from_secs(9)), 0, "it falls silent, while its token is as new");
+    let again = play.get(&format!("/live/360p/live.m3u8?s={}", play.token(&fresh))).await;
+    assert!(!text(&again).contains("../"), "it may have been listed that before: {}", text(&again));
+    for (mode, uplink) in [(Mode::Client, uplink), (Mode::Capped, Some(50_000_000)), (Mode::Capped, None)] {
+        let play = Scene { uplink, mode: Some(mode), ..Scene::with_ladder() }.begin().await;
+        play.site.adapt().await;
+        let newcomer = format!("/live/720p/live.m3u8?s={}", play.token(&fresh));
+        assert!(!text(&play.get(&newcomer).await).contains("../"), "{mode:?} {uplink:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_player_that_looks_at_every_rung_as_it_begins_is_promised_each_of_them() {
+    let play = Scene { uplink: Some(5_000_000), ..Scene::with_ladder() }.begin().await;
+    play.site.adapt().await;
+    let fresh = Session { expires_unix: unix_now() + LIFE_S, ..session("a", Class::Redirects) };
+    // The first two take 3.5 of 4.5 Mb/s.
+    for (rung, lowered) in [("240p", 0), ("360p", 0), ("720p", 3)] {
+        let given = play.get(&format!("/live/{rung}/live.m3u8?s={}", play.token(&fresh))).await;
+        assert_eq!(text(&given).matches("../240p/").count(), lowered, "{rung}: {}", text(&given));
+    }
+}
+
+#[tokio::test]
 async fn who_comes_back_after_a_silence_is_listed_what_was_listed_before() {
     let play = Scene::with_ladder().begin().await;
     let returns = list(&play, "720p", "a");

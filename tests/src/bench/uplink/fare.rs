@@ -74,9 +74,10 @@ impl Fare {
         self.stalls.iter().map(|stall| stall.ms as f64 / 1000.0).sum()
     }
 
-    /// How many pictures stood still at a moment.
+    /// How many times pictures stood still in the second up to a moment.
     pub(super) fn standing_still(&self, unix_ms: u64) -> usize {
-        self.stalls.iter().filter(|stall| (stall.at..stall.at + stall.ms).contains(&unix_ms)).count()
+        let (from, to) = (unix_ms.saturating_sub(1000), unix_ms);
+        self.stalls.iter().filter(|stall| stall.at < to && stall.at + stall.ms > from).count()
     }
 
     /// The rung whose picture was shown at a moment, where that is known.
@@ -100,7 +101,7 @@ mod tests {
         ];
         std::fs::write(log.path(), lines.join("\n")).expect("a file can be written");
         let fare = Fare::of_crowd("crowd", log.path());
-        let still = [7499, 7500, 8999, 9000].map(|ms| fare.standing_still(ms));
+        let still = [7500, 7501, 9999, 10_000].map(|ms| fare.standing_still(ms));
         assert_eq!((fare.viewers, fare.stalled_s(), still), (2, 1.5, [0, 1, 1, 0]));
     }
 }

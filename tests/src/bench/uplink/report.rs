@@ -20,7 +20,7 @@ impl Run {
         &self.fares[0]
     }
 
-    /// Pictures that stand still at a moment.
+    /// How many times pictures stood still in the second up to a moment.
     pub(super) fn standing_still(&self, unix_ms: u64) -> usize {
         self.fares.iter().map(|fare| fare.standing_still(unix_ms)).sum()
     }
@@ -91,13 +91,20 @@ pub(super) fn table(runs: &[Run]) -> String {
     }
     let ended = |run: &Run| run.fares.iter().map(|fare| fare.fatal.len()).sum::<usize>().to_string();
     let shown = |run: &Run, sample: &Sample| run.first().rung(sample.unix_ms);
-    text += &row("players that ended", &ended);
+    text += &row("players that ended before their time", &ended);
     text += &row("cap at the lowest, middle, highest rung, seconds", &|run| run.seconds_at(cap));
     text += &row("hls.js showed these, seconds", &|run| run.seconds_at(|sample| shown(run, sample)));
     text += &row("load gone to highest cap", &|run| run.recovery(cap));
     text += &row("load gone to highest picture of hls.js", &|run| run.recovery(|sample| shown(run, sample)));
     text += &row("most sent in a second", &|run| run.peak(|sample| sample.egress));
     text += &row("most on the line in a second", &|run| run.peak(|sample| sample.carried));
+    for run in runs {
+        for fare in &run.fares {
+            for why in &fare.fatal {
+                let _ = writeln!(text, "\n{}: {} ended: {why}", run.mode, fare.name);
+            }
+        }
+    }
     text
 }
 
@@ -123,6 +130,20 @@ pub(super) fn csv(runs: &[Run]) -> String {
                 number(run.first().rung(sample.unix_ms)),
                 run.standing_still(sample.unix_ms),
             );
+        }
+    }
+    text
+}
+
+/// A row a stall.
+pub(super) fn stalls_csv(runs: &[Run]) -> String {
+    let mut text = String::from("mode,player,second,ms\n");
+    for run in runs {
+        for fare in &run.fares {
+            for stall in &fare.stalls {
+                let _ =
+                    writeln!(text, "{},\"{}\",{:.1},{}", run.mode, fare.name, run.second(stall.at), stall.ms);
+            }
         }
     }
     text

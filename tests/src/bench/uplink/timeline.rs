@@ -10,7 +10,8 @@ pub(super) const NEWCOMERS: u32 = 19;
 pub(super) struct Timeline {
     /// The first viewer is alone for so long.
     alone: Duration,
-    /// Then one more comes every so often.
+    /// Then one more comes every so often: so that viewers of a crowd, who are every second one, ask at all moments of a segment, as an
+    /// audience does.
     pub(super) every: Duration,
     /// All of them stay for so long.
     hold: Duration,
@@ -23,15 +24,15 @@ pub(super) const LEAVE_EVERY: Duration = Duration::from_secs(1);
 
 impl Timeline {
     /// Long enough for every rule of the server to be seen: four minutes.
-    pub(super) const FULL: Self = Self::of(20, 3, 60, 75);
+    pub(super) const FULL: Self = Self::of(20, 3_100, 60, 75);
 
     /// Half of that.
-    pub(super) const QUICK: Self = Self::of(10, 1, 35, 40);
+    pub(super) const QUICK: Self = Self::of(10, 1_100, 35, 40);
 
-    const fn of(alone: u64, every: u64, hold: u64, after: u64) -> Self {
+    const fn of(alone: u64, every_ms: u64, hold: u64, after: u64) -> Self {
         Self {
             alone: Duration::from_secs(alone),
-            every: Duration::from_secs(every),
+            every: Duration::from_millis(every_ms),
             hold: Duration::from_secs(hold),
             after: Duration::from_secs(after),
         }
