@@ -212,7 +212,7 @@ impl Adaptation {
     pub(crate) fn begin(&self, ladder: &Ladder, highest: usize, now: Time) -> Option<Promise> {
         let mut newcomers = self.newcomers();
         let promise = newcomers.begin(&ladder.rates(), highest, ladder.target_duration(), now);
-        ladder.set_left(newcomers.left(now).unwrap_or_default());
+        self.set_left(newcomers.left_for_each(now));
         promise
     }
 
@@ -220,7 +220,12 @@ impl Adaptation {
     pub(crate) fn amend(&self, ladder: &Ladder, promise: &Promise, place: usize, now: Time) {
         let mut newcomers = self.newcomers();
         newcomers.amend(promise, ladder.rate(place));
-        ladder.set_left(newcomers.left(now).unwrap_or_default());
+        self.set_left(newcomers.left_for_each(now));
+    }
+
+    /// The uplink is the same for all streams.
+    fn set_left(&self, left: Option<f64>) {
+        self.ladders.pin().values().for_each(|ladder| ladder.set_left(left.unwrap_or_default()));
     }
 
     fn newcomers(&self) -> MutexGuard<'_, Newcomers> {
@@ -256,7 +261,7 @@ impl Adaptation {
         let taken = expected.max(egress as f64 * PACKET_OVERHEAD);
         let mut newcomers = self.newcomers();
         newcomers.observe(uplink.map(|bits| self.settings.left(bits, to_relays, taken)));
-        let stand = uplink.zip(newcomers.left(now)).map(|(bits, left)| {
+        let stand = uplink.zip(newcomers.left_for_each(now)).map(|(bits, left)| {
             let free = bits as f64 - to_relays as f64 * PACKET_OVERHEAD;
             pacing::Uplink { headroom: pacing::headroom(free, taken), left }
         });

@@ -37,7 +37,7 @@ use tokio::sync::Notify;
 pub use self::{
     config::Config,
     line::{Connected, Line, Waiting},
-    record::BEGINS,
+    record::{BEGINS, CLOCKS_DIFFER},
 };
 use self::{
     personal::Personal,
@@ -237,9 +237,9 @@ impl Census {
         let reload = Reload { rendition, rung, target_duration, life };
         let records = self.records.pin();
         if let Some(record) = records.get(&session.id) {
-            let first = record.reloaded(reload, now);
+            record.reloaded(reload, now);
             self.carried(line, record, asked);
-            return Ok(first);
+            return Ok(record.is_first(rung));
         }
         if self.present.load(Relaxed) >= self.config.max_sessions {
             self.reloaded_unknown(asked);
@@ -250,24 +250,27 @@ impl Census {
             return Err(self.refuse());
         }
         let record = Record::new(session.clone(), reload, self.coming_of(session, asked), now);
-        let mut first = rung.is_some();
-        if let Some((_, personal)) = self.silent.pin().remove(&session.id) {
-            record.goes_on_with(Arc::clone(personal));
-            first = false;
-        }
         let record = Arc::new(record);
-        match records.try_insert(session.id.clone(), Arc::clone(&record)) {
-            Ok(_) => {
-                self.carried(line, &record, asked);
-                Ok(first)
-            }
+        let record = match records.try_insert(session.id.clone(), Arc::clone(&record)) {
+            Ok(_) => &record,
             Err(occupied) => {
                 self.release();
-                let first = occupied.current.reloaded(reload, now);
-                self.carried(line, occupied.current, asked);
-                Ok(first)
+                occupied.current.reloaded(reload, now);
+                occupied.current
             }
+        };
+        // Whoever takes it: several of its requests may come back at once.
+        if let Some((_, personal)) = self.silent.pin().remove(&session.id) {
+            record.goes_on_with(Arc::clone(personal));
         }
+        self.carried(line, record, asked);
+        Ok(record.is_first(rung))
+    }
+
+    /// Notes that a session is given the playlist of the rung at this place. Whether that is the first time here.
+    #[must_use]
+    pub fn gives(&self, session: &SessionId, rung: usize) -> bool {
+        self.records.pin().get(session).is_some_and(|record| record.is_given(rung))
     }
 
     /// Notes a reload of somebody without a valid token.
@@ -380,9 +383,9 @@ impl Census {
             return None;
         }
         self.departed.pin().insert(session.clone(), now);
+        self.remember(records.get(session)?, now);
         let record = records.remove(session).cloned()?;
         self.release();
-        self.remember(&record, now);
         Some(record)
     }
 }

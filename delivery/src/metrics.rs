@@ -121,7 +121,7 @@ fn describe_adaptation() {
     describe_counter!(
         NEWCOMERS_LOWERED,
         Unit::Count,
-        "Newcomers who began below a stream's rung cap, for what was left of the uplink"
+        "First playlists of newcomers that began below a stream's rung cap, for what was left of the uplink"
     );
     describe_counter!(
         ADAPTATION_CHANGES,
@@ -162,7 +162,7 @@ pub(crate) fn rung_cap(stream: &StreamName, cap: usize, pinned: bool) {
     gauge!(RUNG_CAP, "stream" => stream.as_str().to_owned()).set(cap as f64);
 }
 
-/// A newcomer begins below the cap.
+/// A newcomer begins below the cap with a rung.
 pub(crate) fn newcomer_lowered(stream: &StreamName) {
     counter!(NEWCOMERS_LOWERED, "stream" => stream.as_str().to_owned()).increment(1);
 }

@@ -20,7 +20,7 @@
 //!
 //! **Where it is known what the uplink carries** ([`Object::uplink`]), a burst comes as fast as what is left of the uplink allows, or within the
 //! time in which the first segment of it plays ([`BEGINS_WITH`]): that much newcomers were promised. Where less is left than was promised,
-//! it comes so much slower, though not slower than what comes after it may.
+//! it comes so much slower, though not below the least multiple of a tight uplink, or the floor.
 //!
 //! **While the uplink is tight**, a burst is what a player begins with, and the multiple falls to what the uplink has for each, though not
 //! below [`CLIMB`]. Who does not go by the speed that he measures, because the server alone picks the rung or because he asks for one above
@@ -46,7 +46,8 @@ pub const CLIMB: f64 = 2.0;
 pub const LEAST_HEADROOM: f64 = 1.25;
 
 /// Who asks for one rung above the cap, and for no other, for so long since it fell does not go by speed, unless his player is one that
-/// steers (hls.js, Shaka and their like adapt, but believe for minutes what they measured first) or ever went down a rung.
+/// steers (hls.js, Shaka and their like adapt, but believe for minutes what they measured first) or ever went down a rung, but to look at
+/// it as it began.
 pub const STAYS: Duration = Duration::from_secs(20);
 
 /// Whether somebody who has asked for a rung above the cap since `asked` does not go by speed, where the cap `fell` last then.
@@ -66,7 +67,8 @@ pub fn headroom(free: f64, taken: f64) -> f64 {
 pub struct Uplink {
     /// How many times what all viewers are expected to be sent fits it ([`headroom`]).
     pub headroom: f64,
-    /// Bits per second that are left of it and that no newcomer was promised: below zero where more was promised than is left.
+    /// Bits per second of it that are left for each who begins, besides what it was promised: below zero where more was promised than is
+    /// left.
     pub left: f64,
 }
 

@@ -150,11 +150,11 @@ impl Ladder {
         self.rungs.load().names.iter().take(cap.saturating_add(1)).rev().cloned().collect()
     }
 
-    /// The rungs with which a newcomer to the one at `place` may begin that is to begin with the one at `begins`: the highest up to that
-    /// first, then the nearest above it, should those not do.
-    pub(crate) fn to_begin_with(&self, begins: usize, place: usize) -> Vec<Rendition> {
+    /// The rungs with which a newcomer may begin that could have the one at `highest`, and is to begin with the one at `begins`: the highest
+    /// up to that first, then the nearest above it, should those not do.
+    pub(crate) fn to_begin_with(&self, begins: usize, highest: usize) -> Vec<Rendition> {
         let above =
-            self.rungs.load().names.iter().take(place).skip(begins.saturating_add(1)).cloned().collect();
+            self.rungs.load().names.iter().take(highest).skip(begins.saturating_add(1)).cloned().collect();
         [self.up_to(begins), above].concat()
     }
 

@@ -114,13 +114,13 @@ impl Rail {
 
     /// `own` as a session alone is given it to which `swaps` was listed before.
     pub(crate) fn give_alone(&self, swaps: &mut Swaps, own: &Playlist, other: Option<&StandIn>) -> Given {
-        let same = |alone: &&Alone| alone.before == *swaps && alone.made.is_of(own, other);
+        let before = swaps.clone();
+        let same = |alone: &&Alone| alone.made.is_of(own, other) && alone.before == before;
         let alone = || self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Alone { after, made, .. }) = alone().iter().find(same) {
             swaps.clone_from(after);
             return made.given.clone();
         }
-        let before = swaps.clone();
         let given = capped(swaps, own.clone(), other);
         let made = Made {
             own: own.body.clone(),
@@ -128,9 +128,12 @@ impl Rail {
             given: given.clone(),
         };
         let mut alone = alone();
-        alone.retain(|alone| alone.made.own.is_same(&own.body));
-        if alone.len() < MOST_ALONE {
-            alone.push(Alone { before, after: swaps.clone(), made });
+        // Who asked before the newest was there does not take it from others.
+        if alone.first().is_none_or(|alone| alone.made.given.playlist.newest <= own.newest) {
+            alone.retain(|alone| alone.made.own.is_same(&own.body));
+            if alone.len() < MOST_ALONE && !alone.iter().any(|alone| same(&alone)) {
+                alone.push(Alone { before: before.clone(), after: swaps.clone(), made });
+            }
         }
         given
     }
@@ -229,12 +232,15 @@ mod tests {
         let (own, other) = (playlist(4), low(4));
         let [first, third] = [&mut one, &mut three].map(|swaps| rail.give_alone(swaps, &own, Some(&other)));
         assert_eq!([first, third].map(|given| swapped(&given.playlist.body)), [4, 1]);
+        let kept = |rail: &Rail| rail.alone.lock().unwrap().len();
+        rail.give_alone(&mut Swaps::default(), &playlist(3), None);
+        assert_eq!(kept(&rail), 2, "an old list takes nothing from others");
         for from in 0..2 * MOST_ALONE as u64 {
             let mut swaps = Swaps::default();
             rail.give_alone(&mut swaps, &playlist(from), None);
             rail.give_alone(&mut swaps, &own, Some(&other));
         }
-        assert!(rail.alone.lock().unwrap().len() <= MOST_ALONE);
+        assert!(kept(&rail) <= MOST_ALONE);
     }
 
     #[test]

@@ -19,7 +19,13 @@ use policy::{
     },
 };
 
-use super::{Census, record::Record};
+use super::{
+    Census,
+    record::{Record, SEEMS_FRESH},
+};
+
+/// For how long what was listed to somebody may still be held against what is listed now: longer than most windows of a live stream.
+const LISTED: Duration = Duration::from_secs(120);
 
 /// Less than this says more of round trips than of the line: an initialization section, the end of a segment.
 const LEAST_BYTES: u64 = 16 << 10;
@@ -150,15 +156,27 @@ impl Census {
         }
     }
 
-    /// Remembers what was listed to a session alone that goes, or that something was listed to it though it came just now.
+    /// Remembers what was listed to a session alone that goes, or that something was listed to it though its token says that it is fresh.
+    /// Before it goes: it may ask again at that moment.
     pub(super) fn remember(&self, record: &Record, now: Time) {
         let silent = self.silent.pin();
         if silent.len() >= self.config.max_departed {
             return;
         }
-        if record.begins(now) || record.made_personal().is_some_and(|personal| personal.has_lists()) {
+        if record.may_seem_fresh(now) || record.made_personal().is_some_and(|personal| personal.has_lists()) {
             let personal = record.made_personal().unwrap_or_default();
             silent.insert(record.session.id.clone(), (now, personal));
         }
+    }
+
+    /// It has not gone.
+    pub(super) fn recall(&self, session: &SessionId) {
+        self.silent.pin().remove(session);
+    }
+
+    /// Forgets what cannot matter any more.
+    pub(super) fn forget_silent(&self, now: Time) {
+        let matters = |personal: &Personal| if personal.has_lists() { LISTED } else { SEEMS_FRESH };
+        self.silent.pin().retain(|_, (since, personal)| now.since(*since) <= matters(personal));
     }
 }

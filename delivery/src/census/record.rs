@@ -64,12 +64,13 @@ pub(super) struct Record {
     told: AtomicBool,
     /// The rung that it asked for last; [`NO_RUNG`] before it asked for one.
     rung: AtomicU32,
-    /// The rungs whose playlists it was given, a bit each: one that is above the 64th counts as given.
+    /// The rungs whose playlists it was given, a bit each. Those above the 64th count as given, and so do all where it was here before, or
+    /// is sent here in the midst of playing.
     given: AtomicU64,
     /// Since when it has asked for no other.
     rung_since: AtomicU64,
-    /// It has asked for a lower rung than before, and not as it began (ffmpeg looks at all of them): its player goes by the speed that it
-    /// measures.
+    /// It has asked for a lower rung than before, and not only to look at it as it began (ffmpeg looks at all of them): its player goes by
+    /// the speed that it measures.
     adapts: AtomicBool,
     /// The highest rung that its own line carries, where that was ever decided.
     own_rung: AtomicU32,
@@ -88,6 +89,13 @@ pub(super) struct Record {
 
 /// How long a player takes at most from its multivariant playlist to its first media playlist, and to look at all others.
 pub const BEGINS: Duration = Duration::from_secs(10);
+
+/// By how much another server's clock may be ahead of this one's.
+pub const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+
+/// How long a token may say that its session is fresh: tokens know seconds.
+pub(super) const SEEMS_FRESH: Duration =
+    BEGINS.saturating_add(CLOCKS_DIFFER).saturating_add(Duration::from_secs(1));
 
 /// A session that has asked for no rung of the ladder.
 const NO_RUNG: u32 = u32::MAX;
@@ -115,7 +123,7 @@ impl Record {
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
             rung: AtomicU32::new(rung(reload)),
-            given: AtomicU64::new(reload.rung.and_then(bit).unwrap_or_default()),
+            given: AtomicU64::new(if coming == Coming::New { 0 } else { u64::MAX }),
             rung_since: AtomicU64::new(now.as_millis()),
             adapts: AtomicBool::new(false),
             own_rung: AtomicU32::new(NO_RUNG),
@@ -128,13 +136,13 @@ impl Record {
         }
     }
 
-    /// Notes a further reload. Whether it is the first of this rung.
-    pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) -> bool {
+    /// Notes a further reload.
+    pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) {
         self.target_ms.store(millis(reload.target_duration), Relaxed);
         self.life_ms.store(millis(reload.life), Relaxed);
-        let first = reload.rung.and_then(bit).is_some_and(|bit| self.given.fetch_or(bit, Relaxed) & bit == 0);
         if reload.rung.is_some() {
-            self.asks_for(rung(reload), now);
+            let looks = self.begins(now) && self.is_first(reload.rung);
+            self.asks_for(rung(reload), looks, now);
         }
         // Audio and video are asked for together.
         if now.since(self.first) >= reload.target_duration / 2 {
@@ -144,15 +152,24 @@ impl Record {
             self.confirmed.store(true, Relaxed);
         }
         self.seen(now);
-        first
     }
 
-    /// Notes the rung that it asks for.
-    fn asks_for(&self, rung: u32, now: Time) {
+    /// Whether it was not given this rung's playlist here before; never for what is no rung.
+    pub(super) fn is_first(&self, rung: Option<usize>) -> bool {
+        rung.and_then(bit).is_some_and(|bit| self.given.load(Relaxed) & bit == 0)
+    }
+
+    /// Notes that it is given this rung's playlist. Whether that is the first time here.
+    pub(super) fn is_given(&self, rung: usize) -> bool {
+        bit(rung).is_some_and(|bit| self.given.fetch_or(bit, Relaxed) & bit == 0)
+    }
+
+    /// Notes the rung that it asks for, or only `looks` at.
+    fn asks_for(&self, rung: u32, looks: bool, now: Time) {
         let before = self.rung.load(Relaxed);
         if before != rung {
             self.rung_since.store(now.as_millis(), Relaxed);
-            if rung < before && before != NO_RUNG && !self.begins(now) {
+            if rung < before && before != NO_RUNG && !looks {
                 self.adapts.store(true, Relaxed);
             }
             self.rung.store(rung, Relaxed);
@@ -203,9 +220,14 @@ impl Record {
         self.personal.get_or_init(|| personal);
     }
 
-    /// Whether it came just now, so that its token alone would not tell that something was listed to it.
-    pub(super) fn begins(&self, now: Time) -> bool {
+    /// Whether it came just now.
+    fn begins(&self, now: Time) -> bool {
         now.since(self.first) <= BEGINS
+    }
+
+    /// Whether its token may say that it is fresh, though something was listed to it.
+    pub(super) fn may_seem_fresh(&self, now: Time) -> bool {
+        now.since(self.first) <= SEEMS_FRESH
     }
 
     /// What it alone is sent, made when it first matters.
@@ -352,10 +374,28 @@ mod tests {
     #[test]
     fn a_player_that_looks_at_every_rung_as_it_begins_does_not_adapt_by_that() {
         let record = record(Class::Redirects);
-        assert!(!record.reloaded(asks_for(1), at(1_000)), "it began with this one");
-        assert_eq!([2, 0, 2].map(|rung| record.reloaded(asks_for(rung), at(2_000))), [true, true, false]);
-        assert_eq!(record.above_since(1), Some(at(2_000)));
-        assert!(!record.reloaded(asks_for(64), at(3_000)), "the 65th rung is taken to be known");
+        for (rung, ms) in [(1, 1_000), (2, 2_000), (0, 2_000), (2, 3_000)] {
+            record.reloaded(asks_for(rung), at(ms));
+            record.is_given(rung);
+        }
+        assert_eq!(record.above_since(1), Some(at(3_000)));
+        record.reloaded(asks_for(0), at(4_000));
+        record.reloaded(asks_for(2), at(5_000));
+        assert_eq!(record.above_since(1), None, "it was there before");
+    }
+
+    #[test]
+    fn a_rung_is_given_for_the_first_time_once() {
+        let session = record(Class::Steers).session;
+        for (coming, first) in [(Coming::New, true), (Coming::Sent, false), (Coming::Back, false)] {
+            let record = Record::new(session.clone(), asks_for(1), coming, at(0));
+            assert_eq!(
+                [record.is_first(Some(1)), record.is_given(1), record.is_given(1)],
+                [first, first, false]
+            );
+            assert_eq!([record.is_first(Some(1)), record.is_first(Some(0))], [false, first]);
+            assert!(!record.is_first(None) && !record.is_given(64), "the 65th is taken to be known");
+        }
     }
 
     #[test]

@@ -18,9 +18,6 @@ pub(super) struct Sweeper {
     rates: BTreeMap<StreamName, Rate>,
 }
 
-/// For how long what was listed to somebody may still be held against what is listed now: longer than most windows of a live stream.
-const LISTED: Duration = Duration::from_secs(120);
-
 type Tallies = BTreeMap<(StreamName, Region, Class), u32>;
 
 impl Census {
@@ -46,7 +43,7 @@ impl Census {
         self.sweep_streams(&mut tallies, now);
         self.reloaders.pin().retain(|_, record| record.is_alive(now));
         self.forget_oldest_departed();
-        self.silent.pin().retain(|_, (since, _)| now.since(*since) <= LISTED);
+        self.forget_silent(now);
         self.publish(tallies, Count { asking, behind, departed_total, ..Count::default() });
         // After the count that has them: who is told of them drops them from his.
         if self.arrive(arrived) || has_left {
@@ -86,10 +83,11 @@ impl Census {
         let records = self.records.pin();
         for (id, record) in &records {
             if !record.is_alive(now) {
+                self.remember(record, now);
                 // Asked again within the removal: it may just have reloaded.
-                if let Ok(Some((_, record))) = records.remove_if(id, |_, record| !record.is_alive(now)) {
-                    self.release();
-                    self.remember(record, now);
+                match records.remove_if(id, |_, record| !record.is_alive(now)) {
+                    Ok(Some(_)) => self.release(),
+                    _ => self.recall(id),
                 }
                 continue;
             }

@@ -29,9 +29,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Viewer<'a> {
     /// The session.
     pub(super) id: &'a SessionId,
-    /// It was not given this rung's playlist here before, for all that is known.
-    pub(super) first: bool,
-    /// Nor anywhere.
+    /// It was given this rung's playlist neither here nor anywhere, for all that is known.
     pub(super) fresh: bool,
 }
 
@@ -82,7 +80,7 @@ impl<F: Feed> Site<F> {
         self.feed.spare(stream.as_str(), rung.rendition, rung.place > cap && stand_in.is_some());
         let given = match viewer {
             Some(viewer) if own.is_some() => {
-                let seed = (!viewer.first).then(|| rung.rail.swaps());
+                let seed = (!self.census.gives(viewer.id, rung.place)).then(|| rung.rail.swaps());
                 let alone = self.alone(viewer.id, rung, Some(seed), &found, stand_in.as_ref());
                 alone.unwrap_or_else(|| rung.rail.give(found, stand_in))
             }
@@ -91,7 +89,9 @@ impl<F: Feed> Site<F> {
                     true => self.begins_with(stream, mode, rung, &found, stand_in.as_ref()).await,
                     false => None,
                 };
-                self.together(viewer, rung, found, stand_in, begins.as_ref())
+                // Two of its requests may have been waiting: the second is given what the first was.
+                let first = self.census.gives(viewer.id, rung.place);
+                self.together(viewer, rung, found, stand_in, begins.as_ref().filter(|_| first))
             }
             None => rung.rail.give(found, stand_in),
         };

@@ -111,11 +111,9 @@ impl<F: Feed> Site<F> {
             None => {}
         }
         let Some(rung) = rung else { return Ok(self.form(&found, request.headers())) };
-        let viewer = session.as_ref().map(|session| Viewer {
-            id: &session.id,
-            first: newcomer,
-            fresh: newcomer && self.is_fresh(session),
-        });
+        let viewer = session
+            .as_ref()
+            .map(|session| Viewer { id: &session.id, fresh: newcomer && self.is_fresh(session) });
         let capped = self.capped(name, &rung, found, viewer).await;
         if let Some(sent) = &capped.given.sent {
             self.census.names(stream, sent.as_str(), caller.line());

@@ -12,7 +12,12 @@ use policy::{
 };
 
 use super::{Site, answer::Refusal};
-use crate::{census::BEGINS, clock::unix_now, feed::Feed, upstream::PASS_HEADER};
+use crate::{
+    census::{BEGINS, CLOCKS_DIFFER},
+    clock::unix_now,
+    feed::Feed,
+    upstream::PASS_HEADER,
+};
 
 /// Who asks for a playlist.
 #[derive(Debug)]
@@ -29,9 +34,6 @@ pub(super) enum Asker {
 pub(super) fn own_keys() -> Keys {
     Keys::new(Key::new(0, rand::random()), None)
 }
-
-/// By how many seconds another server's clock may be ahead of this one's.
-const CLOCKS_DIFFER_S: u64 = 2;
 
 impl<F: Feed> Site<F> {
     /// Who asks for a playlist of `stream`.
@@ -86,10 +88,10 @@ impl<F: Feed> Site<F> {
     }
 
     /// Whether a session was begun just now, so that nothing was listed to it anywhere: its token says until when it lives. Where the manager
-    /// gives out other lives than this server's config says, nobody is fresh, or nobody after a while.
+    /// gives out shorter lives than this server's config says, nobody is fresh; where longer ones, some who are not, so much later.
     pub(super) fn is_fresh(&self, session: &Session) -> bool {
         let (born, now) = (session.expires_unix.checked_sub(self.config.session_life.as_secs()), unix_now());
-        let fresh = now.saturating_sub(BEGINS.as_secs())..=now.saturating_add(CLOCKS_DIFFER_S);
+        let fresh = now.saturating_sub(BEGINS.as_secs())..=now.saturating_add(CLOCKS_DIFFER.as_secs());
         born.is_some_and(|born| fresh.contains(&born))
     }
 

@@ -4,8 +4,9 @@
 //! ```text
 //! signal      bits per second that are left of the uplink, which includes what is kept for relays: a burst lasts a moment
 //! begins      at the highest rung up to the cap of which three segments fit what is left within a target duration, else at the lowest
-//! promised    what it loads so; nobody else is promised that until then, for it shows in what is left only some time later
-//! pace        within a target duration; sooner as far as more is left, later as far as it is less ([`crate::pacing`])
+//! promised    what it loads so; nobody else is promised that until then, for not all of it shows in what is left before
+//! pace        within a target duration; sooner as far as more is left for each of those who begin, later as far as less is
+//!             ([`crate::pacing`])
 //! ```
 
 use std::{collections::BTreeMap, time::Duration};
@@ -24,8 +25,8 @@ const CUSTOMARY_TARGET: Duration = Duration::from_secs(6);
 pub struct Newcomers {
     /// Bits per second on the wire, without what was promised; none where nobody knows.
     left: Option<f64>,
-    /// How much was promised, by when that lapses.
-    promised: BTreeMap<u64, f64>,
+    /// How much was promised to how many, by when that lapses.
+    promised: BTreeMap<u64, (f64, u32)>,
 }
 
 /// What one newcomer was promised.
@@ -46,7 +47,14 @@ impl Newcomers {
     /// What is left that nobody was promised, in bits per second on the wire; none where nobody knows.
     pub fn left(&mut self, now: Time) -> Option<f64> {
         self.promised.retain(|lapses, _| lapses * TOGETHER_MS > now.as_millis());
-        Some(self.left? - self.promised.values().sum::<f64>())
+        Some(self.left? - self.promised.values().map(|(promised, _)| promised).sum::<f64>())
+    }
+
+    /// What of that each of those who begin now may take besides what it was promised, for they all may at once; of what is missing, all.
+    pub fn left_for_each(&mut self, now: Time) -> Option<f64> {
+        let left = self.left(now)?;
+        let begin = self.promised.values().map(|(_, viewers)| *viewers).fold(0, u32::saturating_add);
+        Some(if left > 0.0 { left / f64::from(begin.max(1)) } else { left })
     }
 
     /// With what one more begins, of a ladder of these rates, lowest first, of which it may have those up to `highest`; none where nobody
@@ -64,13 +72,15 @@ impl Newcomers {
         let bits_per_second = rungs.get(rung).map_or(0.0, |rate| takes(*rate));
         let target = if target_duration.is_zero() { CUSTOMARY_TARGET } else { target_duration };
         let lapses = (now + target).as_millis().div_ceil(TOGETHER_MS);
-        *self.promised.entry(lapses).or_default() += bits_per_second;
+        let (promised, viewers) = self.promised.entry(lapses).or_default();
+        *promised += bits_per_second;
+        *viewers = viewers.saturating_add(1);
         Some(Promise { rung, lapses, bits_per_second })
     }
 
     /// One was given a rung of another rate than the one that was promised.
     pub fn amend(&mut self, promise: &Promise, rate: u64) {
-        if let Some(promised) = self.promised.get_mut(&promise.lapses) {
+        if let Some((promised, _)) = self.promised.get_mut(&promise.lapses) {
             *promised += takes(rate) - promise.bits_per_second;
         }
     }
@@ -127,6 +137,17 @@ mod tests {
         assert!(newcomers.left(at(0)).is_some_and(|left| left < 0.0), "the lowest is nobody refused");
         assert_eq!(begin(&mut newcomers, TOP, 1_999), 0);
         assert_eq!(begin(&mut newcomers, TOP, 2_000), 2, "those of before have loaded it");
+    }
+
+    #[test]
+    fn those_who_begin_at_once_share_what_else_is_left() {
+        let mut newcomers = with(90e6);
+        assert_eq!(newcomers.left_for_each(at(0)), Some(90e6));
+        assert_eq!([0; 4].map(|ms| begin(&mut newcomers, TOP, ms)), [TOP; 4]);
+        let each = newcomers.left_for_each(at(0)).expect("what is left is known");
+        assert!((each - (90e6 - 4.0 * 6.0e6 * PACKET_OVERHEAD) / 4.0).abs() < 1.0, "{each}");
+        newcomers.observe(Some(-1e6));
+        assert_eq!(newcomers.left_for_each(at(2_000)), Some(-1e6));
     }
 
     #[test]

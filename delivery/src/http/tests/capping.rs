@@ -251,6 +251,44 @@ async fn who_comes_while_little_is_left_of_the_uplink_begins_lower_and_goes_on_a
 }
 
 #[tokio::test]
+async fn where_the_rung_to_begin_with_cannot_be_had_another_is_given_and_that_is_promised() {
+    for (lowest, given, taken) in
+        [(THERE, "\n../240p/3.ts", 0.9e6), (FAILS, "\n../360p/3.ts", 2.5e6), (SILENT, "\n3.ts", 6.3e6)]
+    {
+        let play = Scene { uplink: Some(1_000_000), ..Scene::with_ladder() }.begin().await;
+        play.site.adapt().await;
+        play.site.feed.lowest.store(lowest, Relaxed);
+        let left = || play.site.adaptation.ladder("live").unwrap().uplink().unwrap().left;
+        let before = left();
+        let fresh = Session { expires_unix: unix_now() + LIFE_S, ..session("a", Class::Redirects) };
+        let list = play.get(&format!("/live/720p/live.m3u8?s={}", play.token(&fresh))).await;
+        assert!(text(&list).contains(given), "{}", text(&list));
+        assert!((before - left() - taken).abs() < 0.1e6, "{} of {before} are left", left());
+    }
+}
+
+#[tokio::test]
+async fn a_newcomer_that_asks_twice_at_once_is_listed_the_same_twice() {
+    let play = Scene { uplink: Some(1_000_000), ..Scene::with_ladder() }.begin().await;
+    play.site.adapt().await;
+    let fresh = Session { expires_unix: unix_now() + LIFE_S, ..session("a", Class::Redirects) };
+    let newcomer = format!("/live/720p/live.m3u8?s={}", play.token(&fresh));
+    let feed = &play.site.feed;
+    feed.lowest.store(SILENT, Relaxed);
+    let [mut one, mut two] = [play.client().await, play.client().await];
+    let both_wait = async {
+        while feed.waiting.load(Relaxed) < 2 {
+            tokio::task::yield_now().await;
+        }
+        feed.lowest.store(THERE, Relaxed);
+    };
+    let (one, two, ()) =
+        soon(async { tokio::join!(one.get(&newcomer), two.get(&newcomer), both_wait) }).await;
+    assert!(text(&one).contains("../240p/3.ts"), "{}", text(&one));
+    assert_eq!(text(&one), text(&two));
+}
+
+#[tokio::test]
 async fn a_player_that_looks_at_every_rung_as_it_begins_is_promised_each_of_them() {
     let play = Scene { uplink: Some(5_000_000), ..Scene::with_ladder() }.begin().await;
     play.site.adapt().await;

@@ -1,6 +1,11 @@
 //! The stage: a site with a feed that the test plays, and a client that has one connection.
 
-use std::{future::Future, net::SocketAddr, sync::atomic::AtomicU64, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::atomic::{AtomicU8, AtomicU64},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use hls::{Multivariant, SwitchingSet, Template};
@@ -40,11 +45,20 @@ pub(super) const LADDER: &str = "#EXTM3U\n\
     #EXT-X-STREAM-INF:BANDWIDTH=2000000\n720p/live.m3u8\n\
     #EXT-X-STREAM-INF:BANDWIDTH=2100000\nunaligned/live.m3u8\n";
 
+/// How a playlist can be had: at once, not at all, or not yet.
+pub(super) const THERE: u8 = 0;
+pub(super) const FAILS: u8 = 1;
+pub(super) const SILENT: u8 = 2;
+
 /// A feed of one stream, `live`, with one rendition, `v0`; or with others, which list the segments up to `newest`.
 ///
 /// In each rendition `1.m4s` is `0123456789`; `2.m4s` is what the test sends; `3.m4s` has 16 MiB; others are gone.
 pub(super) struct Stage {
     pub(super) newest: AtomicU64,
+    /// How `240p` can be had.
+    pub(super) lowest: AtomicU8,
+    /// How many have waited for it.
+    pub(super) waiting: AtomicU8,
     template: Arc<Template>,
     given_at: Option<Instant>,
     store: Store<Script>,
@@ -92,6 +106,16 @@ impl Feed for Stage {
 
     async fn media_playlist(&self, stream: &str, name: &str, msn: Option<u64>) -> Result<Playlist, Error> {
         self.known(stream)?;
+        match self.lowest.load(Relaxed) {
+            FAILS if name == "240p" => return Err(Error::Gone(name.to_owned())),
+            SILENT if name == "240p" => {
+                self.waiting.fetch_add(1, Relaxed);
+                while self.lowest.load(Relaxed) == SILENT {
+                    tokio::task::yield_now().await;
+                }
+            }
+            _ => {}
+        }
         if name != "v0" {
             return Ok(self.rung(name));
         }
@@ -209,6 +233,8 @@ impl Scene {
         let script = Script { arriving: tokio::sync::Mutex::new(Some(arriving)) };
         let feed = Stage {
             newest: AtomicU64::new(3),
+            lowest: AtomicU8::new(THERE),
+            waiting: AtomicU8::new(0),
             template: Arc::new(template),
             given_at: self.given_at,
             store: Store::new(script, crate::object::Config::default()),
