@@ -15,6 +15,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use url::Url;
 
+/// Connections to a server that are kept while nothing is asked on them: one that was just read to its end may not be idle yet when
+/// the next playlist is asked for, and if only one were kept, a server would see the session's connection close.
+const IDLE_CONNECTIONS: usize = 2;
+
 /// Redirects followed for one request: the primary's, one that a web server in front may add, and one to spare.
 const MOST_REDIRECTS: usize = 3;
 
@@ -239,7 +243,7 @@ fn builder(config: &FetchConfig) -> reqwest::ClientBuilder {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(config.connect)
-        .pool_max_idle_per_host(1)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .user_agent(concat!("spillway-client/", env!("CARGO_PKG_VERSION")))
 }
 
