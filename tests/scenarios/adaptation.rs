@@ -16,6 +16,17 @@ const SETTLES: Duration = Duration::from_secs(60);
 /// Times short enough for a test: two target durations of the test card for what is sent to show.
 const QUICK: &str = "[rung_cap]\nhold = \"3s\"\nsettle = \"4s\"";
 
+/// A fleet whose primary has a line of its own, and a threshold far above what that carries.
+async fn on_an_uplink_of(bit_rate: &str) -> Fleet {
+    let primary = ["--uplink", bit_rate];
+    Fleet::builder().threshold(100).primary_arguments(&primary).server_config(QUICK).start().await
+}
+
+/// What a crowd of so many who ask for one rung is started with.
+fn crowd_of<'a>(viewers: &'a str, rate: &'a str, rung: &'a str) -> [&'a str; 9] {
+    ["crowd", "--viewers", viewers, "--rate", rate, "--duration", "600s", "--rung", rung]
+}
+
 /// The rung up to which the primary sends, by its name; none while that is the highest.
 fn cap(status: &StatusResponse) -> Option<&str> {
     let primary = status.servers.iter().find(|server| server.kind() == ServerKind::Primary)?;
@@ -41,16 +52,8 @@ async fn newest(fleet: &Fleet, playlist: &str) -> Result<String, String> {
 async fn a_crowd_on_a_tight_uplink_is_sent_less_and_the_top_comes_back_when_it_has_gone() {
     // 1.6 Mb/s for viewers: five at the test card's highest rung, ten at its middle one. Six come at once, and whoever comes after
     // them may be taken for the first of more.
-    let fleet = Fleet::builder()
-        .threshold(100)
-        .primary_arguments(&["--uplink", "2Mbps"])
-        .server_config(QUICK)
-        .start()
-        .await;
-    let mut crowd = fleet.start_client(
-        "crowd",
-        &["crowd", "--viewers", "6", "--rate", "20/s", "--duration", "600s", "--rung", "highest"],
-    );
+    let fleet = on_an_uplink_of("2Mbps").await;
+    let mut crowd = fleet.start_client("crowd", &crowd_of("6", "20/s", "highest"));
     let status = fleet.until("quality goes down", SETTLES, |status| cap(status) == Some("360p")).await;
     assert_eq!(status.streams[0].adaptation(), Adaptation::Capped);
     let playlist = highest(&fleet).await;
@@ -73,20 +76,10 @@ async fn a_crowd_on_a_tight_uplink_is_sent_less_and_the_top_comes_back_when_it_h
 #[tokio::test]
 async fn newcomers_begin_with_what_is_left_of_the_uplink_and_nobody_stalls() {
     // The first segments of the highest rung take half of what may be filled.
-    let fleet = Fleet::builder()
-        .threshold(100)
-        .primary_arguments(&["--uplink", "2Mbps"])
-        .server_config(QUICK)
-        .start()
-        .await;
-    let crowd = |name, viewers, rate| {
-        let arguments =
-            ["crowd", "--viewers", viewers, "--rate", rate, "--duration", "600s", "--rung", "highest"];
-        fleet.start_client(name, &arguments)
-    };
-    let mut first = crowd("first", "2", "20/s");
+    let fleet = on_an_uplink_of("2Mbps").await;
+    let mut first = fleet.start_client("first", &crowd_of("2", "20/s", "highest"));
     fleet.until("the first are there", SETTLES, |status| status.viewers == 2).await;
-    let mut more = crowd("more", "4", "1/s");
+    let mut more = fleet.start_client("more", &crowd_of("4", "1/s", "highest"));
     fleet.until("all are there", SETTLES, |status| status.viewers == 6).await;
     let lowered = fleet.metric(fleet.subnet.admin(1), "spillway_newcomers_lowered_total").await;
     assert!(lowered.is_some_and(|lowered| lowered >= 1.0), "{lowered:?}");
@@ -98,22 +91,11 @@ async fn newcomers_begin_with_what_is_left_of_the_uplink_and_nobody_stalls() {
 
 #[tokio::test]
 async fn where_not_even_the_lowest_rung_fits_a_relay_comes_and_nobody_who_plays_is_sent_away() {
-    // Room for twelve at the lowest rung, and a threshold far above.
-    let fleet = Fleet::builder()
-        .threshold(100)
-        .primary_arguments(&["--uplink", "1500kbps"])
-        .server_config(QUICK)
-        .start()
-        .await;
-    let mut crowd = fleet.start_client(
-        "crowd",
-        &["crowd", "--viewers", "10", "--rate", "5/s", "--duration", "600s", "--rung", "lowest"],
-    );
+    // Room for twelve at the lowest rung.
+    let fleet = on_an_uplink_of("1500kbps").await;
+    let mut crowd = fleet.start_client("crowd", &crowd_of("10", "5/s", "lowest"));
     fleet.until("a relay serves", SETTLES, |status| !relays_in(status, Phase::Serving).is_empty()).await;
-    let mut more = fleet.start_client(
-        "more",
-        &["crowd", "--viewers", "6", "--rate", "5/s", "--duration", "600s", "--rung", "lowest"],
-    );
+    let mut more = fleet.start_client("more", &crowd_of("6", "5/s", "lowest"));
     let status = fleet.until("all are there", SETTLES, |status| status.viewers == 16).await;
     let primary = status.servers.iter().find(|server| server.kind() == ServerKind::Primary).unwrap();
     // What relays fetch is not for viewers, so there may be less room by now.
