@@ -15,6 +15,7 @@ mod personal;
 mod rate;
 mod record;
 mod reloaders;
+mod rungs;
 mod sent;
 mod sweep;
 #[cfg(test)]
@@ -239,7 +240,7 @@ impl Census {
         if let Some(record) = records.get(&session.id) {
             record.reloaded(reload, now);
             self.carried(line, record, asked);
-            return Ok(record.is_first(rung));
+            return Ok(record.rungs.is_first(rung));
         }
         if self.present.load(Relaxed) >= self.config.max_sessions {
             self.reloaded_unknown(asked);
@@ -264,13 +265,13 @@ impl Census {
             record.goes_on_with(Arc::clone(personal));
         }
         self.carried(line, record, asked);
-        Ok(record.is_first(rung))
+        Ok(record.rungs.is_first(rung))
     }
 
     /// Notes that a session is given the playlist of the rung at this place. Whether that is the first time here.
     #[must_use]
     pub fn gives(&self, session: &SessionId, rung: usize) -> bool {
-        self.records.pin().get(session).is_some_and(|record| record.is_given(rung))
+        self.records.pin().get(session).is_some_and(|record| record.rungs.is_given(rung))
     }
 
     /// Notes a reload of somebody without a valid token.

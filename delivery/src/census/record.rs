@@ -14,7 +14,7 @@ use std::{
 use hls::cmcd::Report;
 use policy::{Class, Time, adaptation::Settings, session::Session};
 
-use super::{personal::Personal, sent::Sent};
+use super::{personal::Personal, rungs::Rungs, sent::Sent};
 
 /// One reload of a media playlist.
 #[derive(Debug, Clone, Copy)]
@@ -62,18 +62,8 @@ pub(super) struct Record {
     lines: AtomicU32,
     /// Its player has said how it plays.
     told: AtomicBool,
-    /// The rung that it asked for last; [`NO_RUNG`] before it asked for one.
-    rung: AtomicU32,
-    /// The rungs whose playlists it was given, a bit each. Those above the 64th count as given, and so do all where it was here before, or
-    /// is sent here in the midst of playing.
-    given: AtomicU64,
-    /// Since when it has asked for no other.
-    rung_since: AtomicU64,
-    /// It has asked for a lower rung than before, and not only to look at it as it began (ffmpeg looks at all of them): its player goes by
-    /// the speed that it measures.
-    adapts: AtomicBool,
-    /// The highest rung that its own line carries, where that was ever decided.
-    own_rung: AtomicU32,
+    /// The rungs that it asks for, was given, and can take.
+    pub(super) rungs: Rungs,
     /// It has asked for media: who asks for playlists alone takes nothing of the uplink.
     takes_media: AtomicBool,
     /// What its player said last of its buffer, in milliseconds; [`NOTHING_SAID`] before it did.
@@ -97,9 +87,6 @@ pub const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 pub(super) const SEEMS_FRESH: Duration =
     BEGINS.saturating_add(CLOCKS_DIFFER).saturating_add(Duration::from_secs(1));
 
-/// A session that has asked for no rung of the ladder.
-const NO_RUNG: u32 = u32::MAX;
-
 /// A player that has not said how it plays.
 const NOTHING_SAID: u64 = u64::MAX;
 
@@ -122,11 +109,7 @@ impl Record {
             counted: AtomicBool::new(false),
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
-            rung: AtomicU32::new(rung(reload)),
-            given: AtomicU64::new(if coming == Coming::New { 0 } else { u64::MAX }),
-            rung_since: AtomicU64::new(now.as_millis()),
-            adapts: AtomicBool::new(false),
-            own_rung: AtomicU32::new(NO_RUNG),
+            rungs: Rungs::new(reload.rung, coming == Coming::New, now),
             takes_media: AtomicBool::new(false),
             said_buffer_ms: AtomicU64::new(NOTHING_SAID),
             said_throughput: AtomicU64::new(NOTHING_SAID),
@@ -140,9 +123,8 @@ impl Record {
     pub(super) fn reloaded(&self, reload: Reload<'_>, now: Time) {
         self.target_ms.store(millis(reload.target_duration), Relaxed);
         self.life_ms.store(millis(reload.life), Relaxed);
-        if reload.rung.is_some() {
-            let looks = self.begins(now) && self.is_first(reload.rung);
-            self.asks_for(rung(reload), looks, now);
+        if let Some(rung) = reload.rung {
+            self.rungs.asks_for(rung, self.begins(now), now);
         }
         // Audio and video are asked for together.
         if now.since(self.first) >= reload.target_duration / 2 {
@@ -154,44 +136,10 @@ impl Record {
         self.seen(now);
     }
 
-    /// Whether it was not given this rung's playlist here before; never for what is no rung.
-    pub(super) fn is_first(&self, rung: Option<usize>) -> bool {
-        rung.and_then(bit).is_some_and(|bit| self.given.load(Relaxed) & bit == 0)
-    }
-
-    /// Notes that it is given this rung's playlist. Whether that is the first time here.
-    pub(super) fn is_given(&self, rung: usize) -> bool {
-        bit(rung).is_some_and(|bit| self.given.fetch_or(bit, Relaxed) & bit == 0)
-    }
-
-    /// Notes the rung that it asks for, or only `looks` at.
-    fn asks_for(&self, rung: u32, looks: bool, now: Time) {
-        let before = self.rung.load(Relaxed);
-        if before != rung {
-            self.rung_since.store(now.as_millis(), Relaxed);
-            if rung < before && before != NO_RUNG && !looks {
-                self.adapts.store(true, Relaxed);
-            }
-            self.rung.store(rung, Relaxed);
-        }
-    }
-
     /// Since when it has asked for one rung above `cap`, and for no other; none if it does not, and for players that adapt: those that
     /// steer, and those that ever went down a rung.
     pub(super) fn above_since(&self, cap: usize) -> Option<Time> {
-        if self.session.class == Class::Steers || self.adapts.load(Relaxed) {
-            return None;
-        }
-        let asked = Some(self.rung.load(Relaxed)).filter(|rung| *rung != NO_RUNG)?;
-        let above = usize::try_from(asked).is_ok_and(|rung| rung > cap);
-        above.then(|| Time::from_millis(self.rung_since.load(Relaxed)))
-    }
-
-    /// The rung that it asked for last, or the highest that its own line carries where that is lower.
-    pub(super) fn rung(&self) -> Option<usize> {
-        let asked = self.rung.load(Relaxed);
-        let rung = asked.min(self.own_rung.load(Relaxed));
-        usize::try_from(rung).ok().filter(|_| asked != NO_RUNG)
+        self.rungs.above_since(cap).filter(|_| self.session.class != Class::Steers)
     }
 
     /// Whether anything was ever made for it alone.
@@ -206,7 +154,7 @@ impl Record {
 
     /// The rung that it takes of the uplink, once it takes anything.
     pub(super) fn taken_rung(&self) -> Option<usize> {
-        self.rung().filter(|_| self.takes_media.load(Relaxed))
+        self.rungs.sent().filter(|_| self.takes_media.load(Relaxed))
     }
 
     /// What was made for it alone, if anything was.
@@ -216,7 +164,7 @@ impl Record {
 
     /// It was here before, and was listed this, and other things together with all.
     pub(super) fn goes_on_with(&self, personal: Arc<Personal>) {
-        self.given.store(u64::MAX, Relaxed);
+        self.rungs.all_were_given();
         self.personal.get_or_init(|| personal);
     }
 
@@ -238,7 +186,7 @@ impl Record {
     /// Decides up to which rung its own line carries.
     pub(super) fn decide(&self, rates: &[u64], settings: &Settings, now: Time) {
         let rung = self.personal().decide(self.said_throughput(now), rates, settings, now);
-        self.own_rung.store(u32::try_from(rung).unwrap_or(NO_RUNG), Relaxed);
+        self.rungs.carries(rung);
     }
 
     /// Notes what its player says of how it plays.
@@ -325,15 +273,6 @@ impl Record {
     }
 }
 
-fn rung(reload: Reload<'_>) -> u32 {
-    reload.rung.and_then(|rung| u32::try_from(rung).ok()).unwrap_or(NO_RUNG)
-}
-
-/// A rung's bit; none for those above the 64th.
-fn bit(rung: usize) -> Option<u64> {
-    u32::try_from(rung).ok().and_then(|rung| 1_u64.checked_shl(rung))
-}
-
 fn digest(rendition: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     rendition.hash(&mut hasher);
@@ -350,16 +289,7 @@ mod tests {
 
     use super::*;
 
-    fn at(ms: u64) -> Time {
-        Time::from_millis(ms)
-    }
-
-    fn asks_for(rung: usize) -> Reload<'static> {
-        let (target_duration, life) = (Duration::from_secs(2), Duration::from_secs(5));
-        Reload { rendition: "v", rung: Some(rung), target_duration, life }
-    }
-
-    fn record(class: Class) -> Record {
+    fn comes(class: Class, coming: Coming) -> Record {
         let session = Session {
             id: "a".parse().expect("an id"),
             stream: "live".parse().expect("a name"),
@@ -368,49 +298,20 @@ mod tests {
             server: ServerId::primary(),
             expires_unix: 0,
         };
-        Record::new(session, asks_for(1), Coming::New, at(1_000))
+        let (target_duration, life) = (Duration::from_secs(2), Duration::from_secs(5));
+        let reload = Reload { rendition: "v", rung: Some(1), target_duration, life };
+        Record::new(session, reload, coming, Time::from_millis(0))
     }
 
     #[test]
-    fn a_player_that_looks_at_every_rung_as_it_begins_does_not_adapt_by_that() {
-        let record = record(Class::Redirects);
-        for (rung, ms) in [(1, 1_000), (2, 2_000), (0, 2_000), (2, 3_000)] {
-            record.reloaded(asks_for(rung), at(ms));
-            record.is_given(rung);
-        }
-        assert_eq!(record.above_since(1), Some(at(3_000)));
-        record.reloaded(asks_for(0), at(4_000));
-        record.reloaded(asks_for(2), at(5_000));
-        assert_eq!(record.above_since(1), None, "it was there before");
+    fn who_does_not_come_of_himself_may_have_been_given_every_rung() {
+        let first = |coming| comes(Class::Steers, coming).rungs.is_first(Some(0));
+        assert_eq!([Coming::New, Coming::Sent, Coming::Back].map(first), [true, false, false]);
     }
 
     #[test]
-    fn a_rung_is_given_for_the_first_time_once() {
-        let session = record(Class::Steers).session;
-        for (coming, first) in [(Coming::New, true), (Coming::Sent, false), (Coming::Back, false)] {
-            let record = Record::new(session.clone(), asks_for(1), coming, at(0));
-            assert_eq!(
-                [record.is_first(Some(1)), record.is_given(1), record.is_given(1)],
-                [first, first, false]
-            );
-            assert_eq!([record.is_first(Some(1)), record.is_first(Some(0))], [false, first]);
-            assert!(!record.is_first(None) && !record.is_given(64), "the 65th is taken to be known");
-        }
-    }
-
-    #[test]
-    fn who_asks_for_more_than_the_cap_whatever_he_measures_is_known_until_he_adapts() {
-        for class in [Class::Redirects, Class::Fixed] {
-            let record = record(class);
-            record.reloaded(asks_for(1), at(20_000));
-            assert_eq!(record.above_since(0), Some(at(1_000)), "{class:?}");
-            assert_eq!(record.above_since(1), None, "it is not above");
-            record.reloaded(asks_for(2), at(21_000));
-            assert_eq!(record.above_since(1), Some(at(21_000)), "{class:?}");
-            record.reloaded(asks_for(1), at(22_000));
-            record.reloaded(asks_for(2), at(23_000));
-            assert_eq!(record.above_since(0), None, "it adapts");
-        }
-        assert_eq!(record(Class::Steers).above_since(0), None, "players that steer adapt");
+    fn players_that_steer_adapt() {
+        let above = |class| comes(class, Coming::New).above_since(0).is_some();
+        assert_eq!([Class::Steers, Class::Redirects, Class::Fixed].map(above), [false, true, true]);
     }
 }
