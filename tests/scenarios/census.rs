@@ -1,18 +1,22 @@
 //! The count, checked at every second against the log of the crowd that was counted: arrivals, overflow in two regions,
-//! moves, departures.
+//! moves, departures. And a viewer on a line that cannot carry the stream: it stalls, and it stays counted.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use proto::v1::Phase;
 use serde_json::Value;
 use tests::{
-    Fleet, Program,
+    Fleet, Program, SlowLine,
     census::Truth,
     eventually,
     fleet::{at_primary, brief, relays_in},
+    holds_for,
+    repository::binary,
     wait::unix_ms,
 };
+
+const SETTLES: Duration = Duration::from_secs(60);
 
 const REGIONS: [(&str, u32, u32); 2] = [("eu", 120, 50), ("us", 180, 100)];
 
@@ -21,6 +25,13 @@ const STAY: &str = "60s";
 
 /// From the last viewer gone to the last relay gone: census, hold and drain of the test's config, and a busy machine.
 const RELAYS_GONE: Duration = Duration::from_secs(45);
+
+/// A third of the test card's highest rung, which has 300 kb/s: a segment of 2 s takes 6 s, longer than a session lives without
+/// a reload.
+const KBIT_PER_S: u32 = 100;
+
+/// Three segments on that line.
+const LONG_ENOUGH: Duration = Duration::from_secs(18);
 
 fn crowd(fleet: &Fleet) -> Program {
     let regions = REGIONS.map(|(name, viewers, _)| format!("{name}={viewers}"));
@@ -81,4 +92,33 @@ async fn three_hundred_viewers_over_two_regions_are_counted_right_and_none_stall
         if pids.is_empty() { Ok(()) } else { Err(format!("{pids:?} still run")) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_viewer_on_a_line_as_slow_as_a_third_of_the_bitrate_stays_counted() {
+    let fleet = Fleet::builder().start().await;
+    let line = SlowLine::to(&fleet.subnet, KBIT_PER_S);
+    let mut play = Command::new(binary("client"));
+    let manager = fleet.subnet.manager();
+    play.args([manager.ip().to_string(), manager.port().to_string()]);
+    play.args(["play", "--rung", "highest", "--duration", "600s", "--json"]);
+    let mut viewer = line.start("viewer", &play, &fleet.file(""));
+    fleet.until("the viewer is counted", SETTLES, |status| status.viewers == 1).await;
+    holds_for("it stays counted", LONG_ENOUGH, LONG_ENOUGH * 3, async || {
+        let status = fleet.status().await.unwrap();
+        assert_eq!((status.viewers, at_primary(&status)), (1, 1), "{}", brief(&status));
+        Ok::<(), String>(())
+    })
+    .await;
+    let sent = fleet.metric(fleet.subnet.admin(1), "spillway_egress_bytes_total").await.unwrap();
+    eventually("it still takes bytes", SETTLES, async || {
+        let now = fleet.metric(fleet.subnet.admin(1), "spillway_egress_bytes_total").await.unwrap_or(0.0);
+        if now > sent { Ok::<(), String>(()) } else { Err(format!("{now} bytes")) }
+    })
+    .await;
+    viewer.stop().await;
+    let log = viewer.log();
+    let summary: Value = serde_json::from_str(&log[log.find('{').expect("a summary")..]).unwrap();
+    assert!(summary["stalls"].as_u64().unwrap() > 0, "the line is not slow: {log}");
+    fleet.until("it is gone once it has left", SETTLES, |status| status.viewers == 0).await;
 }

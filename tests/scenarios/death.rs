@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use proto::v1::{Phase, ServerKind, ServerStatus};
+use proto::v1::{Phase, ServerKind, ServerStatus, StatusResponse};
 use serde_json::Value;
 use tests::{
     Fleet, Program,
@@ -30,6 +30,14 @@ fn summary(program: &Program) -> Value {
     let log = program.log();
     let start = log.find('{').unwrap_or_else(|| panic!("no summary in {log}"));
     serde_json::Deserializer::from_str(&log[start..]).into_iter::<Value>().next().unwrap().unwrap()
+}
+
+/// Whether all these viewers are at relays, and how many at each.
+fn at_relays(status: &StatusResponse, viewers: u32) -> Option<Vec<(String, u32)>> {
+    let relays = relays_in(status, Phase::Serving);
+    let carried: u32 = relays.iter().map(|relay| relay.viewers).sum();
+    let all = status.viewers == viewers && carried == viewers && at_primary(status) == 0;
+    all.then(|| relays.iter().map(|relay| (relay.id.clone(), relay.viewers)).collect())
 }
 
 #[tokio::test]
@@ -217,4 +225,42 @@ async fn media_written_across_moves_is_the_primarys_byte_for_byte() {
     }
     assert!(written == primary, "the client's media is not the primary's, from {first} to {last}");
     assert_eq!(summary["gaps"].as_u64(), Some(0), "{summary}");
+}
+
+#[tokio::test]
+async fn when_a_relay_is_killed_its_viewers_play_from_the_other_relay_within_one_target_duration() {
+    let fleet = Fleet::builder()
+        .threshold(0)
+        .standby(2, &[])
+        .standby(3, &[])
+        .manager_config("[provisioner]\nkind = \"standby\"\n[regions.default]\nmin_relays = 2")
+        .start()
+        .await;
+    fleet.until("both relays serve", SETTLES, |status| relays_in(status, Phase::Serving).len() == 2).await;
+    let mut viewers: Vec<Program> = (0..4)
+        .map(|n| fleet.start_client(&format!("viewer-{n}"), &["play", "--duration", "600s", "--json"]))
+        .collect();
+    let status = fleet
+        .until("all are at relays", SETTLES, |status| {
+            at_relays(status, 4).is_some_and(|relays| relays.len() == 2)
+        })
+        .await;
+    let (victim, _) = at_relays(&status, 4).unwrap().into_iter().max_by_key(|(_, viewers)| *viewers).unwrap();
+    let server = status.servers.iter().find(|server| server.id == victim).unwrap();
+    kill(fleet.relay_pid(server).unwrap());
+    fleet
+        .until("all are at the other relay", SETTLES, |status| {
+            at_relays(status, 4).is_some_and(|relays| relays.iter().all(|(id, _)| *id != victim))
+        })
+        .await;
+    for viewer in &mut viewers {
+        viewer.stop().await;
+        let summary = summary(viewer);
+        let stalled = Duration::from_millis(summary["longest_stall_ms"].as_u64().unwrap());
+        assert!(stalled <= TARGET_DURATION, "{summary}");
+        assert_eq!(summary["gaps"].as_u64(), Some(0), "{summary}");
+        assert_ne!(summary["server"].as_str(), Some(victim.as_str()), "{summary}");
+        // One to the other relay at the most: a stop at the primary would be another.
+        assert!(summary["switches"].as_u64().unwrap() <= 1, "{summary}");
+    }
 }
