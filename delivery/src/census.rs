@@ -251,6 +251,10 @@ impl Census {
             return Err(self.refuse());
         }
         let record = Record::new(session.clone(), reload, self.coming_of(session, asked), now);
+        // Before anybody finds it, and for others to find until it is found: several of its requests may come back at once.
+        if let Some((_, personal)) = self.silent.pin().get(&session.id) {
+            record.goes_on_with(Arc::clone(personal));
+        }
         let record = Arc::new(record);
         let record = match records.try_insert(session.id.clone(), Arc::clone(&record)) {
             Ok(_) => &record,
@@ -260,18 +264,15 @@ impl Census {
                 occupied.current
             }
         };
-        // Whoever takes it: several of its requests may come back at once.
-        if let Some((_, personal)) = self.silent.pin().remove(&session.id) {
-            record.goes_on_with(Arc::clone(personal));
-        }
+        self.silent.pin().remove(&session.id);
         self.carried(line, record, asked);
         Ok(record.rungs.is_first(rung))
     }
 
     /// Notes that a session is given the playlist of the rung at this place. Whether that is the first time here.
     #[must_use]
-    pub fn gives(&self, session: &SessionId, rung: usize) -> bool {
-        self.records.pin().get(session).is_some_and(|record| record.rungs.is_given(rung))
+    pub fn note_given(&self, session: &SessionId, rung: usize) -> bool {
+        self.records.pin().get(session).is_some_and(|record| record.rungs.note_given(rung))
     }
 
     /// Notes a reload of somebody without a valid token.
@@ -380,11 +381,9 @@ impl Census {
     /// Drops a session that is here, and remembers it first: it may ask again at this moment.
     fn depart(&self, session: &SessionId, now: Time) -> Option<Arc<Record>> {
         let records = self.records.pin();
-        if !records.contains_key(session) {
-            return None;
-        }
+        let record = records.get(session)?;
         self.departed.pin().insert(session.clone(), now);
-        self.remember(records.get(session)?, now);
+        self.remember(record, now);
         let record = records.remove(session).cloned()?;
         self.release();
         Some(record)

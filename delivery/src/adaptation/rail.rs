@@ -53,6 +53,8 @@ pub(crate) struct Rail {
 #[derive(Debug)]
 struct Made {
     own: Document,
+    /// The newest segment of `own`; what is given may not list it yet.
+    newest: Option<u64>,
     other: Option<Document>,
     given: Given,
 }
@@ -103,12 +105,13 @@ impl Rail {
             return made.given.clone();
         }
         // Who asked before the newest was there is given the newest all the same: what the older one lists may be forgotten already.
-        if let Some(made) = made.as_ref().filter(|made| made.given.playlist.newest > own.newest) {
+        if let Some(made) = made.as_ref().filter(|made| made.newest > own.newest) {
             return made.given.clone();
         }
         let given = self.make(own.clone(), other.as_ref());
         let other = other.map(|other| other.body);
-        self.made.store(Some(std::sync::Arc::new(Made { own: own.body, other, given: given.clone() })));
+        let made = Made { own: own.body, newest: own.newest, other, given: given.clone() };
+        self.made.store(Some(std::sync::Arc::new(made)));
         given
     }
 
@@ -124,12 +127,13 @@ impl Rail {
         let given = capped(swaps, own.clone(), other);
         let made = Made {
             own: own.body.clone(),
+            newest: own.newest,
             other: other.map(|other| other.body.clone()),
             given: given.clone(),
         };
         let mut alone = alone();
         // Who asked before the newest was there does not take it from others.
-        if alone.first().is_none_or(|alone| alone.made.given.playlist.newest <= own.newest) {
+        if alone.first().is_none_or(|alone| alone.made.newest <= own.newest) {
             alone.retain(|alone| alone.made.own.is_same(&own.body));
             if alone.len() < MOST_ALONE && !alone.iter().any(|alone| same(&alone)) {
                 alone.push(Alone { before: before.clone(), after: swaps.clone(), made });

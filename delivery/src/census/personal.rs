@@ -157,7 +157,7 @@ impl Census {
     }
 
     /// Remembers what was listed to a session alone that goes, or that something was listed to it though its token says that it is fresh.
-    /// Before it goes: it may ask again at that moment.
+    /// Before it goes: it may ask again at that moment; and if it does not go then, nothing wrong is remembered.
     pub(super) fn remember(&self, record: &Record, now: Time) {
         let silent = self.silent.pin();
         if silent.len() >= self.config.max_departed {
@@ -167,11 +167,6 @@ impl Census {
             let personal = record.made_personal().unwrap_or_default();
             silent.insert(record.session.id.clone(), (now, personal));
         }
-    }
-
-    /// It has not gone.
-    pub(super) fn recall(&self, session: &SessionId) {
-        self.silent.pin().remove(session);
     }
 
     /// Forgets what cannot matter any more.

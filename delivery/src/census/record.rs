@@ -34,7 +34,7 @@ pub(super) struct Reload<'a> {
 pub(super) enum Coming {
     /// Of itself: a second reload or one target duration.
     New,
-    /// Sent by the primary's 307, in the midst of playing: nothing more. Players that redirect are always given the primary's URLs.
+    /// Sent by the primary's 307, as it begins or in the midst of playing: nothing more. Players that redirect are always given the primary's URLs.
     Sent,
     /// After it went elsewhere: a later reload, of whatever rendition. A lone one may have been on its way while its player moved.
     Back,
@@ -96,6 +96,10 @@ const SAID_TARGETS: u32 = 2;
 impl Record {
     /// A session at its first reload here.
     pub(super) fn new(session: Session, reload: Reload<'_>, coming: Coming, now: Time) -> Self {
+        let rungs = Rungs::new(reload.rung, now);
+        if coming == Coming::Back {
+            rungs.all_were_given();
+        }
         Self {
             session,
             rendition: digest(reload.rendition),
@@ -109,7 +113,7 @@ impl Record {
             counted: AtomicBool::new(false),
             lines: AtomicU32::new(0),
             told: AtomicBool::new(false),
-            rungs: Rungs::new(reload.rung, coming == Coming::New, now),
+            rungs,
             takes_media: AtomicBool::new(false),
             said_buffer_ms: AtomicU64::new(NOTHING_SAID),
             said_throughput: AtomicU64::new(NOTHING_SAID),
@@ -304,9 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_of_himself_may_have_been_given_every_rung() {
+    fn who_comes_back_may_have_been_given_every_rung() {
         let first = |coming| comes(Class::Steers, coming).rungs.is_first(Some(0));
-        assert_eq!([Coming::New, Coming::Sent, Coming::Back].map(first), [true, false, false]);
+        assert_eq!([Coming::New, Coming::Sent, Coming::Back].map(first), [true, true, false]);
     }
 
     #[test]

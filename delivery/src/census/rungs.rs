@@ -13,8 +13,8 @@ pub(super) struct Rungs {
     asked_since: AtomicU64,
     /// Those whose playlists it was given, a bit each. Those above the 64th count as given.
     given: AtomicU64,
-    /// It has asked for a lower one than before, and not only to look at it as it began (ffmpeg looks at all of them): its player goes by
-    /// the speed that it measures.
+    /// It has asked for a lower one than before, and not only to look at it as it began (ffmpeg looks at all of them, in any order, at
+    /// some twice): its player goes by the speed that it measures.
     adapts: AtomicBool,
     /// The highest that its own line carries; [`NONE`] before that was ever decided.
     carried: AtomicU32,
@@ -24,24 +24,23 @@ pub(super) struct Rungs {
 const NONE: u32 = u32::MAX;
 
 impl Rungs {
-    /// Those of a session that asks for `rung`, or for something that is none. Where it is not `new`, it may have been given all of them.
-    pub(super) fn new(rung: Option<usize>, new: bool, now: Time) -> Self {
+    /// Those of a session that asks for `rung`, or for something that is none.
+    pub(super) fn new(rung: Option<usize>, now: Time) -> Self {
         Self {
             asked: AtomicU32::new(rung.map_or(NONE, number)),
             asked_since: AtomicU64::new(now.as_millis()),
-            given: AtomicU64::new(if new { 0 } else { u64::MAX }),
+            given: AtomicU64::new(0),
             adapts: AtomicBool::new(false),
             carried: AtomicU32::new(NONE),
         }
     }
 
-    /// Notes the rung that it asks for. Who `begins` may only look at one that it was not given yet.
+    /// Notes the rung that it asks for. Who `begins` may only look at it.
     pub(super) fn asks_for(&self, rung: usize, begins: bool, now: Time) {
-        let looks = begins && self.is_first(Some(rung));
         let (before, rung) = (self.asked.load(Relaxed), number(rung));
         if before != rung {
             self.asked_since.store(now.as_millis(), Relaxed);
-            if rung < before && before != NONE && !looks {
+            if rung < before && before != NONE && !begins {
                 self.adapts.store(true, Relaxed);
             }
             self.asked.store(rung, Relaxed);
@@ -54,7 +53,7 @@ impl Rungs {
     }
 
     /// Notes that it is given this rung's playlist. Whether that is the first time here.
-    pub(super) fn is_given(&self, rung: usize) -> bool {
+    pub(super) fn note_given(&self, rung: usize) -> bool {
         bit(rung).is_some_and(|bit| self.given.fetch_or(bit, Relaxed) & bit == 0)
     }
 
@@ -104,30 +103,32 @@ mod tests {
 
     #[test]
     fn a_player_that_looks_at_every_rung_as_it_begins_does_not_adapt_by_that() {
-        let rungs = Rungs::new(Some(1), true, at(1_000));
-        for (rung, ms) in [(1, 1_000), (2, 2_000), (0, 2_000), (2, 3_000)] {
-            rungs.asks_for(rung, true, at(ms));
-            rungs.is_given(rung);
+        for given in [false, true] {
+            let rungs = Rungs::new(Some(1), at(1_000));
+            if given {
+                rungs.all_were_given();
+            }
+            for (rung, ms) in [(1, 1_000), (2, 2_000), (0, 2_000), (1, 2_500), (2, 3_000)] {
+                rungs.asks_for(rung, true, at(ms));
+                rungs.note_given(rung);
+            }
+            assert_eq!(rungs.above_since(1), Some(at(3_000)));
         }
-        assert_eq!(rungs.above_since(1), Some(at(3_000)));
-        rungs.asks_for(0, true, at(4_000));
-        rungs.asks_for(2, true, at(5_000));
-        assert_eq!(rungs.above_since(1), None, "it was there before");
     }
 
     #[test]
     fn a_rung_is_given_for_the_first_time_once() {
-        for new in [true, false] {
-            let rungs = Rungs::new(Some(1), new, at(0));
-            assert_eq!([rungs.is_first(Some(1)), rungs.is_given(1), rungs.is_given(1)], [new, new, false]);
-            assert_eq!([rungs.is_first(Some(1)), rungs.is_first(Some(0))], [false, new]);
-            assert!(!rungs.is_first(None) && !rungs.is_given(64), "the 65th is taken to be known");
-        }
+        let rungs = Rungs::new(Some(1), at(0));
+        assert_eq!([rungs.is_first(Some(1)), rungs.note_given(1), rungs.note_given(1)], [true, true, false]);
+        assert_eq!([rungs.is_first(Some(1)), rungs.is_first(Some(0))], [false, true]);
+        assert!(!rungs.is_first(None) && !rungs.note_given(64), "the 65th is taken to be known");
+        rungs.all_were_given();
+        assert!(!rungs.is_first(Some(0)) && !rungs.note_given(0));
     }
 
     #[test]
     fn who_asks_for_more_than_the_cap_whatever_he_measures_is_known_until_he_adapts() {
-        let rungs = Rungs::new(Some(1), true, at(1_000));
+        let rungs = Rungs::new(Some(1), at(1_000));
         rungs.asks_for(1, false, at(20_000));
         assert_eq!(rungs.above_since(0), Some(at(1_000)));
         assert_eq!(rungs.above_since(1), None, "it is not above");
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn it_is_sent_what_it_asks_for_as_far_as_its_line_carries() {
-        let rungs = Rungs::new(None, true, at(0));
+        let rungs = Rungs::new(None, at(0));
         rungs.carries(1);
         assert_eq!(rungs.sent(), None, "sound and subtitles are no rung");
         for (asked, sent) in [(2, 1), (1, 1), (0, 0)] {

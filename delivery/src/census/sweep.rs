@@ -85,9 +85,8 @@ impl Census {
             if !record.is_alive(now) {
                 self.remember(record, now);
                 // Asked again within the removal: it may just have reloaded.
-                match records.remove_if(id, |_, record| !record.is_alive(now)) {
-                    Ok(Some(_)) => self.release(),
-                    _ => self.recall(id),
+                if let Ok(Some(_)) = records.remove_if(id, |_, record| !record.is_alive(now)) {
+                    self.release();
                 }
                 continue;
             }

@@ -338,3 +338,19 @@ fn a_census_with_less_room_refuses_newcomers_and_keeps_who_is_here() {
     assert_eq!(census.room(), 1_000, "never more than the capacity");
     asks(&census, &newcomer, "v0", 600).unwrap();
 }
+
+#[test]
+fn who_falls_silent_young_was_given_what_he_was_given_for_as_long_as_his_token_seems_fresh() {
+    let kept = u64::try_from(record::SEEMS_FRESH.as_millis()).unwrap();
+    for (returns, first) in [(8_000 + kept, false), (8_001 + kept, true)] {
+        let (census, viewer) = (census(), session("a", Class::Steers));
+        let (stream, target_duration) = (&viewer.stream, TARGET);
+        let asked = Asked { stream, rendition: "v0", rung: Some(0), target_duration, ended: false };
+        assert_eq!(census.reloaded(&viewer, asked, &no_line(), at(0)), Ok(true));
+        assert!(census.note_given(&viewer.id, 0));
+        for ms in [8_000, returns] {
+            assert_eq!(viewers(&census, ms), 0);
+        }
+        assert_eq!(census.reloaded(&viewer, asked, &no_line(), at(returns)), Ok(first));
+    }
+}

@@ -80,7 +80,7 @@ impl<F: Feed> Site<F> {
         self.feed.spare(stream.as_str(), rung.rendition, rung.place > cap && stand_in.is_some());
         let given = match viewer {
             Some(viewer) if own.is_some() => {
-                let seed = (!self.census.gives(viewer.id, rung.place)).then(|| rung.rail.swaps());
+                let seed = (!self.census.note_given(viewer.id, rung.place)).then(|| rung.rail.swaps());
                 let alone = self.alone(viewer.id, rung, Some(seed), &found, stand_in.as_ref());
                 alone.unwrap_or_else(|| rung.rail.give(found, stand_in))
             }
@@ -90,7 +90,7 @@ impl<F: Feed> Site<F> {
                     false => None,
                 };
                 // Two of its requests may have been waiting: the second is given what the first was.
-                let first = self.census.gives(viewer.id, rung.place);
+                let first = self.census.note_given(viewer.id, rung.place);
                 self.together(viewer, rung, found, stand_in, begins.as_ref().filter(|_| first))
             }
             None => rung.rail.give(found, stand_in),

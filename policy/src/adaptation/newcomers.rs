@@ -25,11 +25,11 @@ const CUSTOMARY_TARGET: Duration = Duration::from_secs(6);
 pub struct Newcomers {
     /// Bits per second on the wire, without what was promised; none where nobody knows.
     left: Option<f64>,
-    /// How much was promised to how many, by when that lapses.
+    /// How much was promised, with how many playlists, by when that lapses.
     promised: BTreeMap<u64, (f64, u32)>,
 }
 
-/// What one newcomer was promised.
+/// What one newcomer was promised with one playlist.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Promise {
     /// The rung with which it begins, counted from the lowest.
@@ -53,8 +53,8 @@ impl Newcomers {
     /// What of that each of those who begin now may take besides what it was promised, for they all may at once; of what is missing, all.
     pub fn left_for_each(&mut self, now: Time) -> Option<f64> {
         let left = self.left(now)?;
-        let begin = self.promised.values().map(|(_, viewers)| *viewers).fold(0, u32::saturating_add);
-        Some(if left > 0.0 { left / f64::from(begin.max(1)) } else { left })
+        let lists = self.promised.values().map(|(_, lists)| *lists).fold(0, u32::saturating_add);
+        Some(if left > 0.0 { left / f64::from(lists.max(1)) } else { left })
     }
 
     /// With what one more begins, of a ladder of these rates, lowest first, of which it may have those up to `highest`; none where nobody
@@ -72,9 +72,9 @@ impl Newcomers {
         let bits_per_second = rungs.get(rung).map_or(0.0, |rate| takes(*rate));
         let target = if target_duration.is_zero() { CUSTOMARY_TARGET } else { target_duration };
         let lapses = (now + target).as_millis().div_ceil(TOGETHER_MS);
-        let (promised, viewers) = self.promised.entry(lapses).or_default();
+        let (promised, lists) = self.promised.entry(lapses).or_default();
         *promised += bits_per_second;
-        *viewers = viewers.saturating_add(1);
+        *lists = lists.saturating_add(1);
         Some(Promise { rung, lapses, bits_per_second })
     }
 

@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use http::Request;
-use policy::{Class, adaptation::Mode, session::Session};
+use policy::{Class, adaptation::Mode, routing::Kind, session::Session};
 
 use super::stage::*;
 use crate::{adaptation, clock::unix_now, upstream::PASS_HEADER};
@@ -251,6 +251,17 @@ async fn who_comes_while_little_is_left_of_the_uplink_begins_lower_and_goes_on_a
 }
 
 #[tokio::test]
+async fn who_is_sent_to_a_relay_as_he_begins_begins_lower_there_too() {
+    let play = Scene { kind: Kind::Relay, uplink: Some(5_000_000), ..Scene::with_ladder() }.begin().await;
+    play.site.adapt().await;
+    let fresh = Session { expires_unix: unix_now() + LIFE_S, ..session("a", Class::Redirects) };
+    for (viewer, lowered) in [(&fresh, 3), (&session("b", Class::Redirects), 0)] {
+        let given = play.get(&format!("/live/720p/live.m3u8?s={}", play.token(viewer))).await;
+        assert_eq!(text(&given).matches("../360p/").count(), lowered, "{viewer:?}: {}", text(&given));
+    }
+}
+
+#[tokio::test]
 async fn where_the_rung_to_begin_with_cannot_be_had_another_is_given_and_that_is_promised() {
     for (lowest, given, taken) in
         [(THERE, "\n../240p/3.ts", 0.9e6), (FAILS, "\n../360p/3.ts", 2.5e6), (SILENT, "\n3.ts", 6.3e6)]
@@ -269,7 +280,10 @@ async fn where_the_rung_to_begin_with_cannot_be_had_another_is_given_and_that_is
 
 #[tokio::test]
 async fn a_newcomer_that_asks_twice_at_once_is_listed_the_same_twice() {
-    let play = Scene { uplink: Some(1_000_000), ..Scene::with_ladder() }.begin().await;
+    // However late the second comes, the first waits for it.
+    let rung_cap =
+        adaptation::Config { interval: PATIENCE, window: PATIENCE, ..adaptation::Config::default() };
+    let play = Scene { uplink: Some(1_000_000), rung_cap, ..Scene::with_ladder() }.begin().await;
     play.site.adapt().await;
     let fresh = Session { expires_unix: unix_now() + LIFE_S, ..session("a", Class::Redirects) };
     let newcomer = format!("/live/720p/live.m3u8?s={}", play.token(&fresh));
