@@ -117,8 +117,7 @@ async fn a_viewer_on_a_line_as_slow_as_a_third_of_the_bitrate_stays_counted() {
     })
     .await;
     viewer.stop().await;
-    let log = viewer.log();
-    let summary: Value = serde_json::from_str(&log[log.find('{').expect("a summary")..]).unwrap();
-    assert!(summary["stalls"].as_u64().unwrap() > 0, "the line is not slow: {log}");
+    let summary = viewer.summary();
+    assert!(summary["stalls"].as_u64().unwrap() > 0, "the line is not slow: {summary}");
     fleet.until("it is gone once it has left", SETTLES, |status| status.viewers == 0).await;
 }

@@ -26,12 +26,6 @@ const DEPARTURE: Duration = Duration::from_secs(5 + 1);
 /// What looking from outside adds on a busy machine.
 const SLACK: Duration = Duration::from_secs(3);
 
-fn summary(program: &Program) -> Value {
-    let log = program.log();
-    let start = log.find('{').unwrap_or_else(|| panic!("no summary in {log}"));
-    serde_json::Deserializer::from_str(&log[start..]).into_iter::<Value>().next().unwrap().unwrap()
-}
-
 /// Whether all these viewers are at relays, and how many at each.
 fn at_relays(status: &StatusResponse, viewers: u32) -> Option<Vec<(String, u32)>> {
     let relays = relays_in(status, Phase::Serving);
@@ -176,7 +170,7 @@ async fn after_a_restart_of_the_primary_numbers_go_on_and_the_client_resumes() {
         "{}",
         viewer.log()
     );
-    let last = summary(&viewer)["newest_sequence"].as_u64().unwrap();
+    let last = viewer.summary()["newest_sequence"].as_u64().unwrap();
     assert!(
         last >= after,
         "the viewer has not resumed: it ended at {last}, the primary began again at {after}"
@@ -208,7 +202,7 @@ async fn media_written_across_moves_is_the_primarys_byte_for_byte() {
     let at_relay = |server: &ServerStatus| server.kind() == ServerKind::Relay && server.viewers == 1;
     fleet.until("it is moved", SETTLES, |status| status.servers.iter().any(at_relay)).await;
     assert!(moves.ends_within(SETTLES).await.success(), "{}", moves.log());
-    let summary = summary(&moves);
+    let summary = moves.summary();
     assert!(summary["switches"].as_u64().unwrap() >= 1, "{summary}");
     let (first, last) =
         (summary["first_sequence"].as_u64().unwrap(), summary["newest_sequence"].as_u64().unwrap());
@@ -255,7 +249,7 @@ async fn when_a_relay_is_killed_its_viewers_play_from_the_other_relay_within_one
         .await;
     for viewer in &mut viewers {
         viewer.stop().await;
-        let summary = summary(viewer);
+        let summary = viewer.summary();
         let stalled = Duration::from_millis(summary["longest_stall_ms"].as_u64().unwrap());
         assert!(stalled <= TARGET_DURATION, "{summary}");
         assert_eq!(summary["gaps"].as_u64(), Some(0), "{summary}");

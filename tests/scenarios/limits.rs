@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use serde_json::Value;
 use tests::{Fleet, eventually};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
@@ -50,9 +49,8 @@ async fn out_of_descriptors_a_primary_keeps_who_plays_and_is_back_when_there_are
     .await;
     assert!(fleet.primary.ended().is_none());
     viewer.stop().await;
-    let log = viewer.log();
-    let summary: Value = serde_json::from_str(&log[log.find('{').expect("a summary")..]).unwrap();
-    assert_eq!((summary["stalls"].as_u64(), summary["gaps"].as_u64()), (Some(0), Some(0)), "{log}");
+    let summary = viewer.summary();
+    assert_eq!((summary["stalls"].as_u64(), summary["gaps"].as_u64()), (Some(0), Some(0)), "{summary}");
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use proto::v1::{Phase, StatusResponse};
-use serde_json::Value;
 use tests::{
     Fleet, Program, eventually,
     fleet::{at_primary, brief, relays_in},
@@ -82,8 +81,7 @@ async fn who_is_over_the_threshold_plays_from_the_primary_at_once_and_moves_when
         })
         .await;
     viewer.stop().await;
-    let log = viewer.log();
-    let summary: Value = serde_json::from_str(&log[log.find('{').expect("a summary")..]).unwrap();
+    let summary = viewer.summary();
     let said = |key: &str| summary[key].as_u64().unwrap();
     // Two segments of two seconds are what a player takes before it plays; they are there already.
     assert!(said("start_up_ms") < 2_000, "{summary}");

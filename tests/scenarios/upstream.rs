@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use proto::v1::{Phase, StatusResponse};
-use serde_json::Value;
 use tests::{
-    Fleet, Program, Subnet, eventually,
+    Fleet, Subnet, eventually,
     fleet::{at_primary, relays_in},
     source::{LiveSource, Recording},
 };
@@ -46,12 +45,6 @@ async fn failures(fleet: &Fleet) -> f64 {
     failed.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-fn summary(program: &Program) -> Value {
-    let log = program.log();
-    let start = log.find('{').unwrap_or_else(|| panic!("no summary in {log}"));
-    serde_json::Deserializer::from_str(&log[start..]).into_iter::<Value>().next().unwrap().unwrap()
-}
-
 #[tokio::test]
 async fn while_the_upstream_is_down_the_last_window_is_served_and_then_it_goes_on() {
     let source = LiveSource::start(Subnet::unused().source()).await;
@@ -82,7 +75,7 @@ async fn while_the_upstream_is_down_the_last_window_is_served_and_then_it_goes_o
     .await;
     fleet.until("the viewer is still there", SETTLES, |status| status.viewers == 1).await;
     viewer.stop().await;
-    let summary = summary(&viewer);
+    let summary = viewer.summary();
     assert!(summary["newest_sequence"].as_u64().unwrap() + 1 >= after, "it has not gone on: {summary}");
 }
 
@@ -116,7 +109,7 @@ async fn while_the_primary_is_dead_a_relay_serves_what_it_holds_and_then_it_goes
     .await;
     fleet.until("the viewer plays from the relay", SETTLES, at_relay).await;
     viewer.stop().await;
-    let summary = summary(&viewer);
+    let summary = viewer.summary();
     assert!(summary["newest_sequence"].as_u64().unwrap() > newest, "it has not gone on: {summary}");
 }
 
@@ -127,7 +120,7 @@ async fn a_recording_plays_to_its_end_and_is_the_sources_byte_for_byte() {
     let media = fleet.file("recording.ts");
     let mut viewer = fleet.start_client("viewer", &["play", "--json", "-o", media.to_str().unwrap()]);
     assert!(viewer.ends_within(SETTLES).await.success(), "{}", viewer.log());
-    let summary = summary(&viewer);
+    let summary = viewer.summary();
     assert_eq!((summary["gaps"].as_u64(), summary["stalls"].as_u64()), (Some(0), Some(0)), "{summary}");
     assert!(
         std::fs::read(&media).unwrap() == source.segments(),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
 
 use crate::wait::eventually;
 
@@ -60,6 +61,18 @@ impl Program {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// What a client with `--json` has said of what it saw.
+    ///
+    /// # Panics
+    /// When it said nothing.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        let log = self.log();
+        let said =
+            log.find('{').map(|start| serde_json::Deserializer::from_str(&log[start..]).into_iter().next());
+        said.flatten().and_then(Result::ok).unwrap_or_else(|| panic!("no summary in {log}"))
     }
 
     /// Whether it has ended, and how.

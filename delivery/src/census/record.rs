@@ -34,7 +34,8 @@ pub(super) struct Reload<'a> {
 pub(super) enum Coming {
     /// Of itself: a second reload or one target duration.
     New,
-    /// Sent by the primary's 307, as it begins or in the midst of playing: nothing more. Players that redirect are always given the primary's URLs.
+    /// Sent by the primary's 307, as it begins or in the midst of playing: nothing more. Players that redirect are always given the
+    /// primary's URLs.
     Sent,
     /// After it went elsewhere: a later reload, of whatever rendition. A lone one may have been on its way while its player moved.
     Back,
