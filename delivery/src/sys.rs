@@ -71,8 +71,10 @@ pub(crate) fn set_max_pacing_rate(_: &TcpStream, _: u32) -> std::io::Result<()> 
 /// What the kernel has seen of one connection since it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TcpInfo {
-    /// Bytes that the peer has acknowledged.
-    pub(crate) bytes_acked: u64,
+    /// Bytes that the peer has acknowledged, also those that it has beyond a lost packet (SACK, RFC 2018), in whole packets.
+    pub(crate) bytes_delivered: u64,
+    /// Bytes written that it has not, in whole packets.
+    pub(crate) bytes_left: u64,
     /// For how long there was something to send, written and not yet acknowledged: whole ticks of the kernel's clock, of 1 to 10 ms,
     /// so that an answer which is acknowledged within one may not show.
     pub(crate) busy: Duration,
@@ -91,14 +93,25 @@ pub(crate) struct TcpInfo {
 struct KernelTcpInfo {
     /// From `tcpi_state` to the bit fields.
     states: [u8; 8],
-    /// From `tcpi_rto` to `tcpi_total_retrans`.
-    counters: [u32; 24],
+    /// `tcpi_rto` and `tcpi_ato`, in microseconds.
+    timeouts: [u32; 2],
+    snd_mss: u32,
+    rcv_mss: u32,
+    /// Packets sent and not acknowledged in order.
+    unacked: u32,
+    /// Of these, packets that the peer has.
+    sacked: u32,
+    /// From `tcpi_lost` to `tcpi_total_retrans`.
+    counters: [u32; 18],
     pacing_rate: u64,
     max_pacing_rate: u64,
     bytes_acked: u64,
     bytes_received: u64,
-    /// From `tcpi_segs_out` to `tcpi_data_segs_out`.
-    segments: [u32; 6],
+    /// `tcpi_segs_out` and `tcpi_segs_in`.
+    segments: [u32; 2],
+    notsent_bytes: u32,
+    /// From `tcpi_min_rtt` to `tcpi_data_segs_out`.
+    data_segments: [u32; 3],
     delivery_rate: u64,
     busy_time_us: u64,
     rwnd_limited_us: u64,
@@ -130,8 +143,10 @@ pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
             &raw mut length,
         )
     };
+    let packets = |number: u32| u64::from(number) * u64::from(info.snd_mss);
     (failed == 0 && length == whole).then(|| TcpInfo {
-        bytes_acked: info.bytes_acked,
+        bytes_delivered: info.bytes_acked + packets(info.sacked),
+        bytes_left: packets(info.unacked.saturating_sub(info.sacked)) + u64::from(info.notsent_bytes),
         busy: Duration::from_micros(info.busy_time_us),
         held_up: Duration::from_micros(info.rwnd_limited_us),
         retransmitted_bytes: info.bytes_retrans,
@@ -167,8 +182,12 @@ mod tests {
     fn the_mirror_has_the_kernels_layout() {
         use std::mem::offset_of;
         // As offsetof gives them for linux/tcp.h, on 64-bit systems.
+        assert_eq!(offset_of!(KernelTcpInfo, snd_mss), 16);
+        assert_eq!(offset_of!(KernelTcpInfo, unacked), 24);
+        assert_eq!(offset_of!(KernelTcpInfo, sacked), 28);
         assert_eq!(offset_of!(KernelTcpInfo, max_pacing_rate), 112);
         assert_eq!(offset_of!(KernelTcpInfo, bytes_acked), 120);
+        assert_eq!(offset_of!(KernelTcpInfo, notsent_bytes), 144);
         assert_eq!(offset_of!(KernelTcpInfo, busy_time_us), 168);
         assert_eq!(offset_of!(KernelTcpInfo, bytes_retrans), 208);
         assert_eq!(size_of::<KernelTcpInfo>(), 216);
@@ -197,13 +216,37 @@ mod tests {
                 exchange(&mut socket, &mut peer).await;
                 sent += BYTES as u64;
                 let after = tcp_info(&socket).unwrap();
-                assert_eq!(after.bytes_acked - before.bytes_acked, sent);
+                assert_eq!((after.bytes_delivered - before.bytes_delivered, after.bytes_left), (sent, 0));
                 if after.busy > Duration::ZERO {
                     return;
                 }
             }
         };
         timeout(PATIENCE, is_busy).await.expect("some exchange lasts from one tick to the next");
+    }
+
+    #[tokio::test]
+    async fn what_the_peer_does_not_take_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut written = 0;
+        socket.writable().await.unwrap();
+        while let Ok(bytes) = socket.try_write(&[7; 1 << 16]) {
+            written += bytes as u64;
+        }
+        let told = async {
+            loop {
+                let info = tcp_info(&socket).unwrap();
+                // Of what is under way, whole packets are counted.
+                if info.bytes_delivered > 0 && info.bytes_delivered + info.bytes_left >= written {
+                    return info;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let info = timeout(PATIENCE, told).await.expect("it takes something, and no more than its buffer");
+        assert!(info.bytes_left > 0 && info.bytes_delivered < written, "{info:?} of {written}");
     }
 
     /// Sends `BYTES`, and is answered, which acknowledges all that came before.

@@ -88,13 +88,15 @@ impl Viewer {
         let began = lines.first()?.unix_ms;
         let settled = began + u64::try_from(SETTLES.as_millis()).unwrap();
         let after = || lines.iter().filter(|line| line.unix_ms >= settled);
-        let others: Vec<&str> =
-            after().filter_map(|line| line.sent.as_deref()).filter(|sent| *sent != self.fits).collect();
+        let others: Vec<(u64, &str)> = after()
+            .filter_map(|line| Some(((line.unix_ms - began) / 1000, line.sent.as_deref()?)))
+            .filter(|(_, sent)| *sent != self.fits)
+            .collect();
         let stalls = after().filter(|line| line.event.as_deref() == Some("stall")).count();
         let seen = after().filter(|line| line.sent.is_some()).count();
         (others.len() > EXCURSIONS || stalls > 0 || seen < 10).then(|| {
             format!(
-                "{} kbit/s, {} fits: sent {others:?}, {stalls} stalls, {seen} reloads",
+                "{} kbit/s, {} fits: sent (at second, what) {others:?}, {stalls} stalls, {seen} reloads",
                 self.kbit_per_s, self.fits
             )
         })

@@ -43,8 +43,8 @@ pub struct Line {
     delivered: AtomicU64,
     /// Since when it has had something left to send at every sweep, in milliseconds; 0 while it has not.
     busy_since: AtomicU64,
-    /// What the kernel had seen of it when it was measured last: bytes acknowledged, and for how long there was something to send that
-    /// its peer would have taken.
+    /// What the kernel had seen of it when it was measured last: bytes that its peer has, and for how long there was something to send
+    /// that it would have taken.
     measured: Mutex<(u64, Duration)>,
     /// For how long there had been something to send that its peer would have taken when it began to be busy.
     sending_before: Mutex<Duration>,
@@ -150,10 +150,11 @@ impl Line {
     pub(super) fn measure(&self, stream: &StreamName) {
         let Some(record) = self.session().filter(|record| record.session.stream == *stream) else { return };
         let Some(info) = self.info() else { return };
-        let now = (info.bytes_acked, sending(info));
-        let (bytes, busy) =
+        let now = (info.bytes_delivered, sending(info));
+        let before =
             std::mem::replace(&mut *self.measured.lock().unwrap_or_else(PoisonError::into_inner), now);
-        record.personal().carried(now.0.saturating_sub(bytes), now.1.saturating_sub(busy));
+        let (bytes, busy) = (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
+        record.personal().carried(bytes, busy, info.bytes_left);
     }
 
     fn info(&self) -> Option<TcpInfo> {

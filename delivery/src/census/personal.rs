@@ -3,10 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,10 +24,10 @@ use super::{
 /// For how long what was listed to somebody may still be held against what is listed now: longer than most windows of a live stream.
 const LISTED: Duration = Duration::from_secs(120);
 
-/// Less than this says more of round trips than of the line: an initialization section, the end of a segment.
+/// Less than this says more of round trips than of the line: an initialization section, the end of a segment, of which a packet was lost.
 const LEAST_BYTES: u64 = 16 << 10;
 
-/// But not if it took as long as this: then the line has become bad.
+/// But not if it took as long as this while there was more to send: then the line has become bad.
 const LEAST_BUSY: Duration = Duration::from_secs(1);
 
 /// Lists that are remembered of one session: a player has one, or for a moment one of each rung, if it looks at all of them.
@@ -39,40 +36,52 @@ const MOST_LISTS: usize = 16;
 /// One session's own cap and lists.
 #[derive(Debug, Default)]
 pub(super) struct Personal {
-    /// Acknowledged on its connections since the last look.
-    bytes: AtomicU64,
-    /// The time in which there was something to send, in microseconds.
-    busy_us: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     cap: SessionCap,
-    /// Since when what was carried is added up.
+    /// What its connections have carried, added up until it says something.
+    carried: Carried,
+    /// Since when it is added up.
     since: Time,
     lists: BTreeMap<String, Swaps>,
 }
 
+/// What was carried, and in what time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Carried {
+    bytes: u64,
+    /// In which there was something to send.
+    busy: Duration,
+    /// Of that, in which there was next to nothing.
+    waited: Duration,
+}
+
 impl Personal {
-    /// Notes what one of its connections has carried.
-    pub(super) fn carried(&self, bytes: u64, busy: Duration) {
-        self.bytes.fetch_add(bytes, Relaxed);
-        let busy = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
-        self.busy_us.fetch_add(busy, Relaxed);
+    /// Notes what one of its connections has carried, for how long there was something to send, and how much is left of that.
+    pub(super) fn carried(&self, bytes: u64, busy: Duration, left: u64) {
+        let carried = &mut self.state().carried;
+        carried.bytes += bytes;
+        carried.busy += busy;
+        if bytes + left < LEAST_BYTES {
+            carried.waited += busy;
+        }
     }
 
     /// Makes of all that was carried the highest rung that it is sent, of a ladder of these rates, lowest first.
     pub(super) fn decide(&self, said: Option<u64>, rates: &[u64], settings: &Settings, now: Time) -> usize {
         let mut state = self.state();
-        // Several connections at once are busy in the same time.
-        let busy = Duration::from_micros(self.busy_us.load(Relaxed)).min(now.since(state.since));
-        let mut measured = Measurement { bytes: 0, busy, said };
-        if self.bytes.load(Relaxed) == 0 {
-            state.since = now;
-        } else if self.bytes.load(Relaxed) >= LEAST_BYTES || busy >= LEAST_BUSY {
-            measured.bytes = self.bytes.swap(0, Relaxed);
-            self.busy_us.store(0, Relaxed);
+        let mut measured = Measurement { said, ..Measurement::default() };
+        let Carried { bytes, busy, waited } = state.carried;
+        if bytes >= LEAST_BYTES || busy - waited >= LEAST_BUSY {
+            // Several connections at once are busy in the same time.
+            let busy = busy.min(now.since(state.since));
+            measured = Measurement { bytes, busy, waited: waited.min(busy), said };
+            state.carried = Carried::default();
+        }
+        if state.carried == Carried::default() {
             state.since = now;
         }
         state.cap.observe(measured, rates, settings, now);
@@ -173,5 +182,53 @@ impl Census {
     pub(super) fn forget_silent(&self, now: Time) {
         let matters = |personal: &Personal| if personal.has_lists() { LISTED } else { SEEMS_FRESH };
         self.silent.pin().retain(|_, (since, personal)| now.since(*since) <= matters(personal));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: [u64; 3] = [300_000, 800_000, 2_000_000];
+
+    /// A session of the middle rung on a line of 1.2 Mb/s, at second 20.
+    fn plays() -> Personal {
+        let personal = Personal::default();
+        for half in 0..40 {
+            personal.carried(50_000, Duration::from_millis(333), 0);
+            decide(&personal, half * 500);
+        }
+        assert_eq!(personal.rung(), 1);
+        personal
+    }
+
+    fn decide(personal: &Personal, ms: u64) -> usize {
+        personal.decide(None, &RATES, &Settings::default(), Time::from_millis(ms))
+    }
+
+    #[test]
+    fn a_wait_for_the_last_packet_is_no_bad_line_and_a_line_that_leaves_much_unsent_is_one() {
+        for (left, rung) in [(1_448, 1), (150_000, 0)] {
+            let personal = plays();
+            for half in 40..42 {
+                personal.carried(1_448, Duration::from_millis(500), left);
+                decide(&personal, half * 500);
+            }
+            personal.carried(60_000, Duration::from_millis(400), 90_000);
+            assert_eq!(decide(&personal, 21_000), rung, "{left}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_carries_nothing_is_seen_within_a_second_and_one_that_has_nothing_to_carry_is_not_judged() {
+        let personal = plays();
+        for half in 40..60 {
+            personal.carried(0, Duration::ZERO, 0);
+            assert_eq!(decide(&personal, half * 500), 1);
+        }
+        for (half, rung) in [(60, 1), (61, 0)] {
+            personal.carried(0, Duration::from_millis(500), 150_000);
+            assert_eq!(decide(&personal, half * 500), rung);
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! signal      bits acknowledged over the time in which there was something to send: what the line carries, whatever is watched;
 //!             where none ever were, what the player says it measured
 //! estimate    all bits over all time of the last seconds, so that a moment weighs as much as it took; or what the very newest say, where
-//!             that is far less
+//!             that is far less; of which a wait for a segment's last packets is no part: one was lost, and the line had nothing to carry
 //! down        at once, to the highest rung that the estimate carries with a margin
 //! up          one rung, after a hold in which the estimate has carried it with a larger margin
 //! first       the lowest rung: a player that begins shows a picture at once; without a measurement it stays there
@@ -35,12 +35,14 @@ const NOISE: f64 = 0.75;
 const HOLD_PART: f64 = 0.3;
 
 /// What was acknowledged on one session's connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Measurement {
     /// Bytes acknowledged.
     pub bytes: u64,
     /// The time in which there was something to send, in ticks of the kernel.
     pub busy: Duration,
+    /// Of that, the time in which only the last packets of an answer were on their way.
+    pub waited: Duration,
     /// Bits per second that the player says it measured (CTA-5004 `mtp`): taken where nothing was ever measured here.
     pub said: Option<u64>,
 }
@@ -56,10 +58,11 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, measured: Measurement, passed: Duration, half_life: Duration) {
+    /// Adds bytes that took so long, when so much time has passed since the last ones.
+    fn add(&mut self, bytes: u64, took: Duration, passed: Duration, half_life: Duration) {
         let left = 0.5_f64.powf(passed.as_secs_f64() / half_life.as_secs_f64());
-        self.bits = self.bits * left + measured.bytes as f64 * 8.0;
-        self.seconds = self.seconds * left + measured.busy.max(TICK).as_secs_f64();
+        self.bits = self.bits * left + bytes as f64 * 8.0;
+        self.seconds = self.seconds * left + took.max(TICK).as_secs_f64();
     }
 
     fn bits_per_second(self) -> Option<f64> {
@@ -124,13 +127,15 @@ impl SessionCap {
         if let Some(said) = measured.said {
             self.said = Some(self.said.map_or(said, |before| u64::midpoint(before, said)));
         }
-        if measured.bytes == 0 {
+        let Measurement { bytes, busy, waited, .. } = measured;
+        if bytes == 0 && busy.is_zero() {
             return;
         }
         let passed = now.since(self.measured_at.unwrap_or(now));
         self.measured_at = Some(now);
-        self.sum.add(measured, passed, HALF_LIFE);
-        self.newest.add(measured, measured.busy, NEWEST_HALF_LIFE);
+        self.sum.add(bytes, busy, passed, HALF_LIFE);
+        let carried = busy.saturating_sub(waited);
+        self.newest.add(bytes, carried, carried, NEWEST_HALF_LIFE);
     }
 }
 
@@ -145,9 +150,16 @@ mod tests {
         for second in seconds {
             let bits = RATES[cap.rung()].min(bits_per_second);
             let busy = Duration::from_secs_f64(bits as f64 / bits_per_second as f64);
-            let measured = Measurement { bytes: bits / 8, busy, said: None };
+            let measured = Measurement { bytes: bits / 8, busy, ..Measurement::default() };
             cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(second * 1000));
         }
+        cap.rung()
+    }
+
+    fn observe(cap: &mut SessionCap, bytes: u64, busy_ms: u64, waited_ms: u64, now_ms: u64) -> usize {
+        let [busy, waited] = [busy_ms, waited_ms].map(Duration::from_millis);
+        let measured = Measurement { bytes, busy, waited, said: None };
+        cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(now_ms));
         cap.rung()
     }
 
@@ -178,25 +190,41 @@ mod tests {
         assert_eq!(plays(&mut cap, 1_200_000, 0..20), 1);
         for second in 20..40 {
             let share = if second % 5 == 0 { 2 } else { 1 };
-            let measured =
-                Measurement { bytes: 100_000 / share, busy: Duration::from_millis(667), said: None };
-            cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(second * 1000));
+            observe(&mut cap, 100_000 / share, 667, 0, second * 1000);
             assert_eq!(cap.rung(), 1, "{second}");
         }
     }
 
     #[test]
+    fn one_lost_packet_at_the_end_of_a_segment_is_waited_for_and_a_loss_in_every_segment_is_a_bad_line() {
+        let mut cap = SessionCap::default();
+        assert_eq!(plays(&mut cap, 1_200_000, 0..20), 1);
+        let mut segment = |waited_ms, ms| observe(&mut cap, 200_000, 1_333 + waited_ms, waited_ms, ms);
+        for nth in 0..30 {
+            let waited_ms = if nth % 6 == 0 { 1_100 } else { 0 };
+            assert_eq!(segment(waited_ms, 20_000 + nth * 2_000 + waited_ms), 1, "{nth}");
+        }
+        let lossy: Vec<usize> = (0..3).map(|nth| segment(1_100, 81_000 + nth * 2_500)).collect();
+        assert!(lossy.contains(&0), "{lossy:?}");
+    }
+
+    #[test]
+    fn a_line_that_carries_nothing_any_more_is_a_bad_one() {
+        let mut cap = SessionCap::default();
+        assert_eq!(plays(&mut cap, 10_000_000, 0..20), 2);
+        for second in 20..23 {
+            observe(&mut cap, 0, 1_000, 0, second * 1000);
+        }
+        assert_eq!(cap.rung(), 0);
+    }
+
+    #[test]
     fn the_slow_start_of_a_long_segment_says_nothing_of_a_fast_line() {
         let mut cap = SessionCap::default();
-        let mut observe = |bytes, busy_ms, ms| {
-            let measured = Measurement { bytes, busy: Duration::from_millis(busy_ms), said: None };
-            cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(ms));
-            cap.rung()
-        };
         for segment in 0..20 {
             let began = segment * 6_000;
-            let slow = observe(44_000, 500, began + 500);
-            let fast = observe(600_000, 500, began + 1_000);
+            let slow = observe(&mut cap, 44_000, 500, 0, began + 500);
+            let fast = observe(&mut cap, 600_000, 500, 0, began + 1_000);
             assert!(segment < 5 || (slow, fast) == (2, 2), "{segment}: {slow} {fast}");
         }
     }
@@ -205,12 +233,12 @@ mod tests {
     fn where_nothing_is_measured_the_players_word_counts_and_a_line_too_fast_to_measure_is_fast() {
         let settings = Settings::default();
         let mut cap = SessionCap::default();
-        let said = Measurement { bytes: 0, busy: Duration::ZERO, said: Some(1_500_000) };
+        let said = Measurement { said: Some(1_500_000), ..Measurement::default() };
         for second in 0..20 {
             cap.observe(said, &RATES, &settings, Time::from_millis(second * 1000));
         }
         assert_eq!(cap.rung(), 1);
-        let at_once = Measurement { bytes: 75_000, busy: Duration::ZERO, said: Some(1) };
+        let at_once = Measurement { bytes: 75_000, said: Some(1), ..Measurement::default() };
         for second in 20..40 {
             cap.observe(at_once, &RATES, &settings, Time::from_millis(second * 1000));
         }
@@ -221,7 +249,7 @@ mod tests {
     fn without_a_measurement_and_on_a_shorter_ladder_it_stays_within_the_ladder() {
         let mut cap = SessionCap::default();
         plays(&mut cap, 10_000_000, 0..20);
-        let nothing = Measurement { bytes: 0, busy: Duration::ZERO, said: None };
+        let nothing = Measurement::default();
         cap.observe(nothing, &RATES, &Settings::default(), Time::from_millis(21_000));
         assert_eq!((cap.rung(), cap.bits_per_second()), (2, Some(10_000_000)));
         cap.observe(nothing, &RATES[..1], &Settings::default(), Time::from_millis(22_000));
