@@ -11,6 +11,7 @@
 
 mod config;
 mod line;
+mod meter;
 mod personal;
 mod rate;
 mod record;

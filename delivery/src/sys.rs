@@ -69,12 +69,14 @@ pub(crate) fn set_max_pacing_rate(_: &TcpStream, _: u32) -> std::io::Result<()> 
 }
 
 /// What the kernel has seen of one connection since it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct TcpInfo {
-    /// Bytes that the peer has acknowledged, also those that it has beyond a lost packet (SACK, RFC 2018), in whole packets.
+    /// Bytes that the peer has acknowledged, and those that it has beyond a lost packet (SACK, RFC 2018), these in whole packets.
     pub(crate) bytes_delivered: u64,
-    /// Bytes written that it has not, in whole packets.
+    /// Bytes written that it has not, those on their way in whole packets.
     pub(crate) bytes_left: u64,
+    /// How long ago it last acknowledged anything.
+    pub(crate) since_acked: Duration,
     /// For how long there was something to send, written and not yet acknowledged: whole ticks of the kernel's clock, of 1 to 10 ms,
     /// so that an answer which is acknowledged within one may not show.
     pub(crate) busy: Duration,
@@ -84,6 +86,13 @@ pub(crate) struct TcpInfo {
     pub(crate) retransmitted_bytes: u64,
     /// Bytes per second that it is sent at most; `u64::MAX` without a limit.
     pub(crate) max_pacing_rate: u64,
+}
+
+impl TcpInfo {
+    /// For how long there was something to send that the peer would have taken.
+    pub(crate) fn sending(&self) -> Duration {
+        self.busy.saturating_sub(self.held_up)
+    }
 }
 
 /// `struct tcp_info` of linux/tcp.h as far as it is read. The kernel only ever adds to its end.
@@ -101,8 +110,12 @@ struct KernelTcpInfo {
     unacked: u32,
     /// Of these, packets that the peer has.
     sacked: u32,
-    /// From `tcpi_lost` to `tcpi_total_retrans`.
-    counters: [u32; 18],
+    /// From `tcpi_lost` to `tcpi_last_data_recv`.
+    counters: [u32; 6],
+    /// In milliseconds, as it is asked for.
+    last_ack_recv: u32,
+    /// From `tcpi_pmtu` to `tcpi_total_retrans`.
+    more_counters: [u32; 11],
     pacing_rate: u64,
     max_pacing_rate: u64,
     bytes_acked: u64,
@@ -147,6 +160,7 @@ pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
     (failed == 0 && length == whole).then(|| TcpInfo {
         bytes_delivered: info.bytes_acked + packets(info.sacked),
         bytes_left: packets(info.unacked.saturating_sub(info.sacked)) + u64::from(info.notsent_bytes),
+        since_acked: Duration::from_millis(u64::from(info.last_ack_recv)),
         busy: Duration::from_micros(info.busy_time_us),
         held_up: Duration::from_micros(info.rwnd_limited_us),
         retransmitted_bytes: info.bytes_retrans,
@@ -185,6 +199,7 @@ mod tests {
         assert_eq!(offset_of!(KernelTcpInfo, snd_mss), 16);
         assert_eq!(offset_of!(KernelTcpInfo, unacked), 24);
         assert_eq!(offset_of!(KernelTcpInfo, sacked), 28);
+        assert_eq!(offset_of!(KernelTcpInfo, last_ack_recv), 56);
         assert_eq!(offset_of!(KernelTcpInfo, max_pacing_rate), 112);
         assert_eq!(offset_of!(KernelTcpInfo, bytes_acked), 120);
         assert_eq!(offset_of!(KernelTcpInfo, notsent_bytes), 144);

@@ -25,7 +25,7 @@ use hls::cmcd::Report;
 use policy::{Region, StreamName, Time};
 use tokio::net::TcpStream;
 
-use super::{Census, record::Record, sent::Sent};
+use super::{Census, meter::Meter, record::Record, sent::Sent};
 use crate::sys::TcpInfo;
 
 /// A connection. The server notes on it; the census' sweep reads it.
@@ -43,9 +43,7 @@ pub struct Line {
     delivered: AtomicU64,
     /// Since when it has had something left to send at every sweep, in milliseconds; 0 while it has not.
     busy_since: AtomicU64,
-    /// What the kernel had seen of it when it was measured last: bytes that its peer has, and for how long there was something to send
-    /// that it would have taken.
-    measured: Mutex<(u64, Duration)>,
+    meter: Mutex<Meter>,
     /// For how long there had been something to send that its peer would have taken when it began to be busy.
     sending_before: Mutex<Duration>,
     /// Answers that wait for our upstream.
@@ -83,7 +81,7 @@ impl Line {
             written: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             busy_since: AtomicU64::new(0),
-            measured: Mutex::default(),
+            meter: Mutex::default(),
             sending_before: Mutex::default(),
             waiting: AtomicU32::new(0),
             relay: AtomicBool::new(false),
@@ -150,11 +148,9 @@ impl Line {
     pub(super) fn measure(&self, stream: &StreamName) {
         let Some(record) = self.session().filter(|record| record.session.stream == *stream) else { return };
         let Some(info) = self.info() else { return };
-        let now = (info.bytes_delivered, sending(info));
-        let before =
-            std::mem::replace(&mut *self.measured.lock().unwrap_or_else(PoisonError::into_inner), now);
-        let (bytes, busy) = (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
-        record.personal().carried(bytes, busy, info.bytes_left);
+        if let Some(carried) = self.meter.lock().unwrap_or_else(PoisonError::into_inner).look(info) {
+            record.personal().carried(carried);
+        }
     }
 
     fn info(&self) -> Option<TcpInfo> {
@@ -170,7 +166,7 @@ impl Line {
         }
         if since == 0 {
             self.busy_since.store(now.as_millis().max(1), Relaxed);
-            let sending = self.info().map(sending).unwrap_or_default();
+            let sending = self.info().map(|info| info.sending()).unwrap_or_default();
             *self.sending_before.lock().unwrap_or_else(PoisonError::into_inner) = sending;
             return Some(now);
         }
@@ -186,7 +182,7 @@ impl Line {
         }
         let before = *self.sending_before.lock().unwrap_or_else(PoisonError::into_inner);
         // Where the kernel cannot tell, it counts.
-        self.info().is_none_or(|info| sending(info).saturating_sub(before) > busy / 2)
+        self.info().is_none_or(|info| info.sending().saturating_sub(before) > busy / 2)
     }
 
     /// Whether it has carried a playlist of a session.
@@ -252,11 +248,6 @@ impl Line {
         self.delivered.store(delivered, Relaxed);
         (delivered > before, written - delivered)
     }
-}
-
-/// For how long there was something to send that the peer would have taken.
-fn sending(info: TcpInfo) -> Duration {
-    info.busy.saturating_sub(info.held_up)
 }
 
 fn close(carried: Option<Arc<Record>>) {

@@ -18,13 +18,14 @@ use policy::{
 
 use super::{
     Census,
+    meter::Carried,
     record::{Record, SEEMS_FRESH},
 };
 
 /// For how long what was listed to somebody may still be held against what is listed now: longer than most windows of a live stream.
 const LISTED: Duration = Duration::from_secs(120);
 
-/// Less than this says more of round trips than of the line: an initialization section, the end of a segment, of which a packet was lost.
+/// Less than this says more of round trips than of the line: an initialization section, a few playlists.
 const LEAST_BYTES: u64 = 16 << 10;
 
 /// But not if it took as long as this while there was more to send: then the line has become bad.
@@ -42,47 +43,45 @@ pub(super) struct Personal {
 #[derive(Debug, Default)]
 struct State {
     cap: SessionCap,
-    /// What its connections have carried, added up until it says something.
+    /// What its connections have carried since the last look.
+    at_once: AtOnce,
+    /// When that was.
+    looked_at: Time,
+    /// What is added up of all looks until it says something.
     carried: Carried,
-    /// Since when it is added up.
-    since: Time,
     lists: BTreeMap<String, Swaps>,
 }
 
-/// What was carried, and in what time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Carried {
-    bytes: u64,
-    /// In which there was something to send.
-    busy: Duration,
-    /// Of that, in which there was next to nothing.
-    waited: Duration,
+/// What several connections have carried at once.
+#[derive(Debug, Default)]
+struct AtOnce {
+    /// Together.
+    carried: Carried,
+    /// The longest that any of them took: what counts with this look may have begun before it.
+    longest: Duration,
 }
 
 impl Personal {
-    /// Notes what one of its connections has carried, for how long there was something to send, and how much is left of that.
-    pub(super) fn carried(&self, bytes: u64, busy: Duration, left: u64) {
-        let carried = &mut self.state().carried;
-        carried.bytes += bytes;
-        carried.busy += busy;
-        if bytes + left < LEAST_BYTES {
-            carried.waited += busy;
-        }
+    /// Notes what one of its connections has carried.
+    pub(super) fn carried(&self, carried: Carried) {
+        let at_once = &mut self.state().at_once;
+        at_once.carried += carried;
+        at_once.longest = at_once.longest.max(carried.busy + carried.waited);
     }
 
     /// Makes of all that was carried the highest rung that it is sent, of a ladder of these rates, lowest first.
     pub(super) fn decide(&self, said: Option<u64>, rates: &[u64], settings: &Settings, now: Time) -> usize {
         let mut state = self.state();
+        let AtOnce { carried, longest } = std::mem::take(&mut state.at_once);
+        let length = now.since(std::mem::replace(&mut state.looked_at, now)).max(longest);
+        // Several connections at once are busy in the same time, and while one is, no other is waited for.
+        let busy = carried.busy.min(length);
+        let waited = carried.waited.min(length - busy);
+        state.carried += Carried { busy, waited, ..carried };
         let mut measured = Measurement { said, ..Measurement::default() };
-        let Carried { bytes, busy, waited } = state.carried;
-        if bytes >= LEAST_BYTES || busy - waited >= LEAST_BUSY {
-            // Several connections at once are busy in the same time.
-            let busy = busy.min(now.since(state.since));
-            measured = Measurement { bytes, busy, waited: waited.min(busy), said };
-            state.carried = Carried::default();
-        }
-        if state.carried == Carried::default() {
-            state.since = now;
+        if state.carried.bytes >= LEAST_BYTES || state.carried.busy >= LEAST_BUSY {
+            let Carried { bytes, busy, waited } = std::mem::take(&mut state.carried);
+            measured = Measurement { bytes, busy, waited, said };
         }
         state.cap.observe(measured, rates, settings, now);
         state.cap.rung()
@@ -191,44 +190,49 @@ mod tests {
 
     const RATES: [u64; 3] = [300_000, 800_000, 2_000_000];
 
-    /// A session of the middle rung on a line of 1.2 Mb/s, at second 20.
-    fn plays() -> Personal {
+    fn carried(bytes: u64, busy_ms: u64, waited_ms: u64) -> Carried {
+        let [busy, waited] = [busy_ms, waited_ms].map(Duration::from_millis);
+        Carried { bytes, busy, waited }
+    }
+
+    /// A session whose connections carry `each`, look by look, every half second for twenty.
+    fn plays(each: &[Carried]) -> Personal {
         let personal = Personal::default();
-        for half in 0..40 {
-            personal.carried(50_000, Duration::from_millis(333), 0);
-            decide(&personal, half * 500);
+        for look in 0..40 {
+            each.iter().for_each(|carried| personal.carried(*carried));
+            decide(&personal, look);
         }
-        assert_eq!(personal.rung(), 1);
         personal
     }
 
-    fn decide(personal: &Personal, ms: u64) -> usize {
-        personal.decide(None, &RATES, &Settings::default(), Time::from_millis(ms))
+    fn decide(personal: &Personal, look: u64) -> usize {
+        personal.decide(None, &RATES, &Settings::default(), Time::from_millis(look * 500))
     }
 
     #[test]
     fn a_wait_for_the_last_packet_is_no_bad_line_and_a_line_that_leaves_much_unsent_is_one() {
-        for (left, rung) in [(1_448, 1), (150_000, 0)] {
-            let personal = plays();
-            for half in 40..42 {
-                personal.carried(1_448, Duration::from_millis(500), left);
-                decide(&personal, half * 500);
-            }
-            personal.carried(60_000, Duration::from_millis(400), 90_000);
-            assert_eq!(decide(&personal, 21_000), rung, "{left}");
+        for (busy_ms, waited_ms, rung) in [(0, 1_000, 1), (1_000, 0, 0)] {
+            let personal = plays(&[carried(50_000, 333, 0)]);
+            personal.carried(carried(1_448, busy_ms, waited_ms));
+            decide(&personal, 42);
+            personal.carried(carried(60_000, 400, 0));
+            assert_eq!(decide(&personal, 43), rung, "{busy_ms} ms busy");
         }
     }
 
     #[test]
-    fn a_line_that_carries_nothing_is_seen_within_a_second_and_one_that_has_nothing_to_carry_is_not_judged() {
-        let personal = plays();
-        for half in 40..60 {
-            personal.carried(0, Duration::ZERO, 0);
-            assert_eq!(decide(&personal, half * 500), 1);
-        }
-        for (half, rung) in [(60, 1), (61, 0)] {
-            personal.carried(0, Duration::from_millis(500), 150_000);
-            assert_eq!(decide(&personal, half * 500), rung);
+    fn two_connections_at_once_share_their_time() {
+        let both = plays(&[carried(100_000, 400, 0), carried(100_000, 400, 0)]);
+        assert_eq!(both.rung(), 2, "3.2 Mb/s");
+        let waits = plays(&[carried(20_000, 500, 0), carried(1_448, 0, 500)]);
+        assert_eq!(waits.rung(), 0, "while one has much to carry, what another waits for says nothing");
+    }
+
+    #[test]
+    fn who_has_nothing_to_carry_is_not_judged() {
+        let personal = plays(&[carried(50_000, 333, 0)]);
+        for look in 40..400 {
+            assert_eq!(decide(&personal, look), 1);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Which rung one session is sent at most, by what its own line has carried: for streams whose server picks for each session.
 //!
 //! ```text
-//! signal      bits acknowledged over the time in which there was something to send: what the line carries, whatever is watched;
+//! signal      bits delivered over the time in which there was something to send: what the line carries, whatever is watched;
 //!             where none ever were, what the player says it measured
 //! estimate    all bits over all time of the last seconds, so that a moment weighs as much as it took; or what the very newest say, where
-//!             that is far less; of which a wait for a segment's last packets is no part: one was lost, and the line had nothing to carry
+//!             that is far less; of which a wait for a segment's last packets is no part: one was lost, and the line had nothing else to carry
 //! down        at once, to the highest rung that the estimate carries with a margin
 //! up          one rung, after a hold in which the estimate has carried it with a larger margin
 //! first       the lowest rung: a player that begins shows a picture at once; without a measurement it stays there
@@ -22,6 +22,7 @@ const DOWN_SHARE: f64 = 0.92;
 const UP_SHARE: f64 = 0.8;
 
 /// The time in which what was measured loses half its weight: a segment or two of most streams, so that a rung is judged by some of them.
+/// A pause takes no more than that, or the first moment after it would be all that is known.
 const HALF_LIFE: Duration = Duration::from_secs(4);
 
 /// The same for the newest, in time in which the line had something to carry: a buffer is only seconds, and a line that has become bad, which is
@@ -31,17 +32,20 @@ const NEWEST_HALF_LIFE: Duration = Duration::from_millis(750);
 /// The newest may be so much of the estimate and be noise: a round trip at the end of a segment, a processor that was busy.
 const NOISE: f64 = 0.75;
 
+/// A longer wait for last packets counts as this: what was sent again was lost again, which says no more of the line.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
 /// How long a higher rung must fit, as a part of the server's hold: a session that climbs hurts nobody but itself.
 const HOLD_PART: f64 = 0.3;
 
-/// What was acknowledged on one session's connections.
+/// What was delivered on one session's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Measurement {
-    /// Bytes acknowledged.
+    /// Bytes that the player has.
     pub bytes: u64,
     /// The time in which there was something to send, in ticks of the kernel.
     pub busy: Duration,
-    /// Of that, the time in which only the last packets of an answer were on their way.
+    /// The time, besides, in which only the last packets of something long were on their way.
     pub waited: Duration,
     /// Bits per second that the player says it measured (CTA-5004 `mtp`): taken where nothing was ever measured here.
     pub said: Option<u64>,
@@ -128,14 +132,13 @@ impl SessionCap {
             self.said = Some(self.said.map_or(said, |before| u64::midpoint(before, said)));
         }
         let Measurement { bytes, busy, waited, .. } = measured;
-        if bytes == 0 && busy.is_zero() {
+        if bytes == 0 {
             return;
         }
-        let passed = now.since(self.measured_at.unwrap_or(now));
+        let passed = now.since(self.measured_at.unwrap_or(now)).min(HALF_LIFE);
         self.measured_at = Some(now);
-        self.sum.add(bytes, busy, passed, HALF_LIFE);
-        let carried = busy.saturating_sub(waited);
-        self.newest.add(bytes, carried, carried, NEWEST_HALF_LIFE);
+        self.sum.add(bytes, busy + waited.min(LONGEST_WAIT), passed, HALF_LIFE);
+        self.newest.add(bytes, busy, busy, NEWEST_HALF_LIFE);
     }
 }
 
@@ -199,7 +202,7 @@ mod tests {
     fn one_lost_packet_at_the_end_of_a_segment_is_waited_for_and_a_loss_in_every_segment_is_a_bad_line() {
         let mut cap = SessionCap::default();
         assert_eq!(plays(&mut cap, 1_200_000, 0..20), 1);
-        let mut segment = |waited_ms, ms| observe(&mut cap, 200_000, 1_333 + waited_ms, waited_ms, ms);
+        let mut segment = |waited_ms, ms| observe(&mut cap, 200_000, 1_333, waited_ms, ms);
         for nth in 0..30 {
             let waited_ms = if nth % 6 == 0 { 1_100 } else { 0 };
             assert_eq!(segment(waited_ms, 20_000 + nth * 2_000 + waited_ms), 1, "{nth}");
@@ -209,13 +212,16 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_carries_nothing_any_more_is_a_bad_one() {
+    fn a_line_that_stood_still_is_a_bad_one_and_one_that_slept_through_a_pause_loses_no_more_than_a_rung() {
         let mut cap = SessionCap::default();
         assert_eq!(plays(&mut cap, 10_000_000, 0..20), 2);
-        for second in 20..23 {
-            observe(&mut cap, 0, 1_000, 0, second * 1000);
+        assert_eq!(observe(&mut cap, 60_000, 5_050, 0, 25_000), 0, "five seconds");
+        for (line, rung) in [(10_000_000, 2), (3_000_000, 1)] {
+            let mut cap = SessionCap::default();
+            assert_eq!(plays(&mut cap, line, 0..20), 2);
+            let busy_ms = 1_000 + 60_000 * 8 * 1_000 / line;
+            assert_eq!(observe(&mut cap, 60_000, busy_ms, 0, 50_000), rung, "a second after half a minute");
         }
-        assert_eq!(cap.rung(), 0);
     }
 
     #[test]
