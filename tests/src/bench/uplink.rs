@@ -13,6 +13,8 @@ mod viewers;
 
 use std::{path::PathBuf, sync::Arc};
 
+use clap::Args;
+
 use self::{run::Run, timeline::Timeline};
 use crate::{
     ladder::{Container, Ladder},
@@ -21,37 +23,17 @@ use crate::{
 pub use run::Mode;
 
 /// What is asked of the measure.
-#[derive(Debug)]
+#[derive(Debug, Args)]
 pub struct Order {
     /// The modes to run, one after the other.
+    #[arg(long = "only", value_name = "MODE", value_delimiter = ',', default_values_t = Mode::ALL)]
     pub modes: Vec<Mode>,
     /// Half the time: good to see that it works, too short to print.
+    #[arg(long)]
     pub quick: bool,
     /// Where `adaptation.csv`, `stalls.csv` and `adaptation.svg` go.
+    #[arg(long, value_name = "FOLDER", default_value = "target/uplink")]
     pub into: PathBuf,
-}
-
-impl Order {
-    /// Reads `[--quick] [--only MODE,…] [--into FOLDER]`.
-    ///
-    /// # Panics
-    /// When there is anything else.
-    #[must_use]
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Self {
-        let mut order = Self { modes: Mode::ALL.to_vec(), quick: false, into: "target/uplink".into() };
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
-            match argument.as_str() {
-                "--quick" => order.quick = true,
-                "--into" => order.into = value().into(),
-                "--only" => {
-                    order.modes = value().split(',').map(|name| name.parse().expect("a mode")).collect();
-                }
-                other => panic!("{other}: there are --quick, --only MODE,… and --into FOLDER"),
-            }
-        }
-        order
-    }
 }
 
 /// Runs it; gives the table, and writes the samples and the figure.
