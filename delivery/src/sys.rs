@@ -75,7 +75,7 @@ pub(crate) struct TcpInfo {
     pub(crate) bytes_delivered: u64,
     /// Bytes written that it has not, those on their way in whole packets.
     pub(crate) bytes_left: u64,
-    /// How long ago it last acknowledged anything.
+    /// How long ago anything came from it: every packet acknowledges, also one that acknowledges nothing new.
     pub(crate) since_acked: Duration,
     /// For how long there was something to send, written and not yet acknowledged: whole ticks of the kernel's clock, of 1 to 10 ms,
     /// so that an answer which is acknowledged within one may not show.

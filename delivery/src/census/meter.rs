@@ -3,12 +3,12 @@
 //! ```text
 //! carried     bytes that the peer has, also beyond a lost packet
 //! busy        the time in which there was something to send that the peer would have taken
-//! waited      the time in which only the last packets of something long were left: one of them was lost, and the line had nothing else to
-//!             carry, so that this time says nothing of what it carries at most
+//! waited      the time in which next to nothing was left and nothing of that came, or the last packets of something long: one of them was
+//!             lost, and the line had nothing else to carry, so that this time says nothing of what it carries at most
 //! ```
 //!
-//! A look in which nothing came through is counted with the next in which something does. A connection whose peer has gone without a word
-//! is so never counted again, while its session may live on in another.
+//! A look in which nothing came through is counted with the next in which something does. So a connection whose peer has gone without a
+//! word says nothing of the line, while its session may live on in another.
 
 use std::{ops::AddAssign, time::Duration};
 
@@ -24,7 +24,7 @@ pub(super) struct Carried {
     pub(super) bytes: u64,
     /// For how long there was something to send, without the time that was only waited.
     pub(super) busy: Duration,
-    /// For how long only the last packets of something long were left.
+    /// For how long a lost packet was waited for.
     pub(super) waited: Duration,
 }
 
@@ -65,12 +65,14 @@ impl Meter {
 
     /// How much of the time that has passed was only waited.
     fn waited(&self, bytes: u64, passed: Duration, info: TcpInfo) -> Duration {
+        let (ended, long) = (info.bytes_left == 0, self.long || bytes >= LITTLE);
         if info.bytes_left >= LITTLE {
             Duration::ZERO
-        } else if bytes >= LITTLE && info.bytes_left > 0 {
-            passed.min(info.since_acked)
-        } else if bytes < LITTLE && self.long {
+        } else if bytes == 0 || ended && self.long && bytes < LITTLE {
             passed
+        } else if !ended && long {
+            // It may come slowly, and be no loss.
+            passed.min(info.since_acked)
         } else {
             Duration::ZERO
         }
@@ -129,6 +131,24 @@ mod tests {
         assert_eq!(connection.look(1_448, 100, 400, 0), carried(1_448, 0, 600), "it has come");
         assert_eq!(connection.look(2_000, 100, 50, 0), carried(2_000, 100, 0), "a playlist is not long");
         assert_eq!(connection.look(2_000, 100, 50, 1_000), carried(2_000, 100, 0));
+    }
+
+    #[test]
+    fn a_line_that_brings_the_last_packets_slowly_is_a_bad_one() {
+        let mut connection = Connection::default();
+        connection.look(75_000, LOOK, 10, 15_000);
+        assert_eq!(connection.look(6_000, LOOK, 40, 9_000), carried(6_000, 460, 40));
+        assert_eq!(connection.look(6_000, LOOK, 40, 3_000), carried(6_000, 460, 40));
+    }
+
+    #[test]
+    fn a_lost_playlist_is_waited_for_and_a_slow_one_is_not() {
+        let mut connection = Connection::default();
+        for _ in 0..2 {
+            assert_eq!(connection.look(0, LOOK, 5_000, 2_000), None);
+        }
+        assert_eq!(connection.look(2_000, 100, 50, 0), carried(2_000, 100, 1_000));
+        assert_eq!(connection.look(2_000, 300, 50, 0), carried(2_000, 300, 0));
     }
 
     #[test]

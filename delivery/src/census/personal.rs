@@ -49,6 +49,8 @@ struct State {
     looked_at: Time,
     /// What is added up of all looks until it says something.
     carried: Carried,
+    /// When it last did.
+    judged_at: Time,
     lists: BTreeMap<String, Swaps>,
 }
 
@@ -73,7 +75,9 @@ impl Personal {
     pub(super) fn decide(&self, said: Option<u64>, rates: &[u64], settings: &Settings, now: Time) -> usize {
         let mut state = self.state();
         let AtOnce { carried, longest } = std::mem::take(&mut state.at_once);
-        let length = now.since(std::mem::replace(&mut state.looked_at, now)).max(longest);
+        let length = now.since(std::mem::replace(&mut state.looked_at, now));
+        // What one connection did in silence is known only now; but not of a time that was judged by what another carried.
+        let length = length.max(longest.min(now.since(state.judged_at)));
         // Several connections at once are busy in the same time, and while one is, no other is waited for.
         let busy = carried.busy.min(length);
         let waited = carried.waited.min(length - busy);
@@ -82,6 +86,7 @@ impl Personal {
         if state.carried.bytes >= LEAST_BYTES || state.carried.busy >= LEAST_BUSY {
             let Carried { bytes, busy, waited } = std::mem::take(&mut state.carried);
             measured = Measurement { bytes, busy, waited, said };
+            state.judged_at = now;
         }
         state.cap.observe(measured, rates, settings, now);
         state.cap.rung()
@@ -226,6 +231,17 @@ mod tests {
         assert_eq!(both.rung(), 2, "3.2 Mb/s");
         let waits = plays(&[carried(20_000, 500, 0), carried(1_448, 0, 500)]);
         assert_eq!(waits.rung(), 0, "while one has much to carry, what another waits for says nothing");
+    }
+
+    #[test]
+    fn a_connection_that_comes_back_says_nothing_of_the_time_in_which_another_carried() {
+        let personal = plays(&[carried(300_000, 400, 0)]);
+        personal.carried(carried(1_448, 20_000, 0));
+        personal.carried(carried(300_000, 400, 0));
+        assert_eq!(decide(&personal, 40), 2);
+        let alone = plays(&[carried(300_000, 400, 0)]);
+        alone.carried(carried(20_000, 5_000, 0));
+        assert_eq!(decide(&alone, 50), 0, "it carried nothing for five seconds, and nothing else did");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! signal      bits delivered over the time in which there was something to send: what the line carries, whatever is watched;
 //!             where none ever were, what the player says it measured
 //! estimate    all bits over all time of the last seconds, so that a moment weighs as much as it took; or what the very newest say, where
-//!             that is far less; of which a wait for a segment's last packets is no part: one was lost, and the line had nothing else to carry
+//!             that is far less. A wait for a lost packet, when the line had nothing else to carry, is no part of the newest, and of all time
+//!             at most a second of each measurement
 //! down        at once, to the highest rung that the estimate carries with a margin
 //! up          one rung, after a hold in which the estimate has carried it with a larger margin
 //! first       the lowest rung: a player that begins shows a picture at once; without a measurement it stays there
@@ -22,7 +23,7 @@ const DOWN_SHARE: f64 = 0.92;
 const UP_SHARE: f64 = 0.8;
 
 /// The time in which what was measured loses half its weight: a segment or two of most streams, so that a rung is judged by some of them.
-/// A pause takes no more than that, or the first moment after it would be all that is known.
+/// A pause takes no more than that, also the one between long segments, or the first moment after it would be all that is known.
 const HALF_LIFE: Duration = Duration::from_secs(4);
 
 /// The same for the newest, in time in which the line had something to carry: a buffer is only seconds, and a line that has become bad, which is
@@ -32,7 +33,7 @@ const NEWEST_HALF_LIFE: Duration = Duration::from_millis(750);
 /// The newest may be so much of the estimate and be noise: a round trip at the end of a segment, a processor that was busy.
 const NOISE: f64 = 0.75;
 
-/// A longer wait for last packets counts as this: what was sent again was lost again, which says no more of the line.
+/// More waits in one measurement count as this: what was sent again was lost again, which says no more of the line.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a higher rung must fit, as a part of the server's hold: a session that climbs hurts nobody but itself.
@@ -45,16 +46,16 @@ pub struct Measurement {
     pub bytes: u64,
     /// The time in which there was something to send, in ticks of the kernel.
     pub busy: Duration,
-    /// The time, besides, in which only the last packets of something long were on their way.
+    /// The time, besides, in which next to nothing was left to send and a lost packet was waited for.
     pub waited: Duration,
     /// Bits per second that the player says it measured (CTA-5004 `mtp`): taken where nothing was ever measured here.
     pub said: Option<u64>,
 }
 
-/// What is acknowledged within one tick of the kernel's clock seems to have taken no time at all: it took up to that (CONFIG_HZ of 100).
+/// What is delivered within one tick of the kernel's clock seems to have taken no time at all: it took up to that (CONFIG_HZ of 100).
 const TICK: Duration = Duration::from_millis(10);
 
-/// What was acknowledged and how long it took, of which the old weighs less.
+/// What was delivered and how long it took, of which the old weighs less.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Sum {
     bits: f64,
