@@ -2,7 +2,7 @@
 //!
 //! How many bytes of a TCP connection the peer has not acknowledged yet: it tells a slow viewer, who is still being sent media
 //! long after the last write returned, from one who has left. And what else the kernel knows of the way to a peer: what it has
-//! acknowledged, for how long that was being sent, and what had to be sent again. One thing is told to it: how fast to send at most.
+//! acknowledged, and for how long that was being sent. One thing is told to it: how fast to send at most.
 #![allow(unsafe_code, reason = "system calls that no safe crate offers; see their SAFETY comments")]
 
 use std::time::Duration;
@@ -82,8 +82,6 @@ pub(crate) struct TcpInfo {
     pub(crate) busy: Duration,
     /// For how long of that the peer took nothing more: a player that has enough and does not read, which says nothing of the line.
     pub(crate) held_up: Duration,
-    /// Bytes sent again.
-    pub(crate) retransmitted_bytes: u64,
     /// Bytes per second that it is sent at most; `u64::MAX` without a limit.
     pub(crate) max_pacing_rate: u64,
 }
@@ -128,14 +126,9 @@ struct KernelTcpInfo {
     delivery_rate: u64,
     busy_time_us: u64,
     rwnd_limited_us: u64,
-    sndbuf_limited_us: u64,
-    /// `tcpi_delivered` and `tcpi_delivered_ce`.
-    delivered: [u32; 2],
-    bytes_sent: u64,
-    bytes_retrans: u64,
 }
 
-/// What the kernel has seen of a connection. `None` where it cannot tell all of it: `tcpi_bytes_retrans` came with Linux 4.19.
+/// What the kernel has seen of a connection. `None` where it cannot tell all of it: `tcpi_rwnd_limited` came with Linux 4.10.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
@@ -163,7 +156,6 @@ pub(crate) fn tcp_info(socket: &TcpStream) -> Option<TcpInfo> {
         since_acked: Duration::from_millis(u64::from(info.last_ack_recv)),
         busy: Duration::from_micros(info.busy_time_us),
         held_up: Duration::from_micros(info.rwnd_limited_us),
-        retransmitted_bytes: info.bytes_retrans,
         max_pacing_rate: info.max_pacing_rate,
     })
 }
@@ -204,8 +196,8 @@ mod tests {
         assert_eq!(offset_of!(KernelTcpInfo, bytes_acked), 120);
         assert_eq!(offset_of!(KernelTcpInfo, notsent_bytes), 144);
         assert_eq!(offset_of!(KernelTcpInfo, busy_time_us), 168);
-        assert_eq!(offset_of!(KernelTcpInfo, bytes_retrans), 208);
-        assert_eq!(size_of::<KernelTcpInfo>(), 216);
+        assert_eq!(offset_of!(KernelTcpInfo, rwnd_limited_us), 176);
+        assert_eq!(size_of::<KernelTcpInfo>(), 184);
     }
 
     #[tokio::test]
@@ -224,7 +216,7 @@ mod tests {
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut socket, _) = listener.accept().await.unwrap();
         let before = tcp_info(&socket).unwrap();
-        assert_eq!((before.busy, before.retransmitted_bytes), (Duration::ZERO, 0));
+        assert_eq!(before.busy, Duration::ZERO);
         let mut sent = 0;
         let is_busy = async {
             loop {

@@ -153,9 +153,7 @@ mod tests {
     fn plays(cap: &mut SessionCap, bits_per_second: u64, seconds: std::ops::Range<u64>) -> usize {
         for second in seconds {
             let bits = RATES[cap.rung()].min(bits_per_second);
-            let busy = Duration::from_secs_f64(bits as f64 / bits_per_second as f64);
-            let measured = Measurement { bytes: bits / 8, busy, ..Measurement::default() };
-            cap.observe(measured, &RATES, &Settings::default(), Time::from_millis(second * 1000));
+            observe(cap, bits / 8, bits * 1000 / bits_per_second, 0, second * 1000);
         }
         cap.rung()
     }
