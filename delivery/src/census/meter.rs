@@ -1,4 +1,4 @@
-//! What one connection carries from look to look, and in what time: the measure of a viewer's line.
+//! What a session's connections carry from look to look, and in what time: the measure of a viewer's line.
 //!
 //! ```text
 //! carried     bytes that the peer has, also beyond a lost packet
@@ -12,10 +12,18 @@
 
 use std::{ops::AddAssign, time::Duration};
 
+use policy::Time;
+
 use crate::sys::TcpInfo;
 
 /// Less than this is next to nothing: about as many packets as are sent before the first is acknowledged (RFC 6928).
 const LITTLE: u64 = 16 << 10;
+
+/// Less than this says more of round trips than of the line: an initialization section, a few playlists.
+const LEAST_BYTES: u64 = 16 << 10;
+
+/// But not if it took as long as this while there was more to send: then the line has become bad.
+const LEAST_BUSY: Duration = Duration::from_secs(1);
 
 /// What was carried, and in what time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +84,46 @@ impl Meter {
         } else {
             Duration::ZERO
         }
+    }
+}
+
+/// Puts together what the connections of one session carry, until it says something of their line.
+#[derive(Debug, Default)]
+pub(super) struct Together {
+    /// Since the last look.
+    newest: Carried,
+    /// The longest that any of them took for that, which may have begun before it.
+    longest: Duration,
+    /// When the last look was.
+    looked_at: Time,
+    /// Of all looks, until it says something.
+    carried: Carried,
+    /// When it last did.
+    told_at: Time,
+}
+
+impl Together {
+    /// Adds what one connection has carried.
+    pub(super) fn add(&mut self, carried: Carried) {
+        self.newest += carried;
+        self.longest = self.longest.max(carried.busy + carried.waited);
+    }
+
+    /// What they have carried since this last said something; none while that says nothing of the line.
+    pub(super) fn look(&mut self, now: Time) -> Option<Carried> {
+        let (carried, longest) = (std::mem::take(&mut self.newest), std::mem::take(&mut self.longest));
+        let length = now.since(std::mem::replace(&mut self.looked_at, now));
+        // What one of them did in silence is known only now; but it says nothing of a time that was told by what another carried.
+        let length = length.max(longest.min(now.since(self.told_at)));
+        // Several at once are busy in the same time, and while one is, no other is waited for.
+        let busy = carried.busy.min(length);
+        let waited = carried.waited.min(length - busy);
+        self.carried += Carried { busy, waited, ..carried };
+        if self.carried.bytes < LEAST_BYTES && self.carried.busy < LEAST_BUSY {
+            return None;
+        }
+        self.told_at = now;
+        Some(std::mem::take(&mut self.carried))
     }
 }
 
@@ -168,5 +216,48 @@ mod tests {
         connection.delivered -= 5_000;
         assert_eq!(connection.look(0, LOOK, 10, 100_000), None);
         assert_eq!(connection.look(15_000, LOOK, 10, 100_000), carried(10_000, 1_000, 0));
+    }
+
+    /// What is told at second 20, and at each time in milliseconds after it, of connections of which each carried this.
+    fn together(looks: &[(u64, &[Carried])]) -> Vec<Option<Carried>> {
+        let mut together = Together::default();
+        together.look(Time::from_millis(20_000));
+        let look = |(ms, each): &(u64, &[Carried])| {
+            each.iter().for_each(|carried| together.add(*carried));
+            together.look(Time::from_millis(20_000 + ms))
+        };
+        looks.iter().map(look).collect()
+    }
+
+    #[test]
+    fn two_connections_at_once_share_their_time() {
+        let video = carried(100_000, 400, 0).unwrap();
+        let waits = carried(1_448, 0, 500).unwrap();
+        assert_eq!(together(&[(LOOK, &[video, video])]), [carried(200_000, 500, 0)]);
+        assert_eq!(
+            together(&[(LOOK, &[video, waits])]),
+            [carried(101_448, 400, 100)],
+            "nothing is waited for"
+        );
+    }
+
+    #[test]
+    fn a_connection_that_comes_back_says_nothing_of_the_time_in_which_another_carried() {
+        let video = carried(100_000, 400, 0).unwrap();
+        let back = carried(1_448, 20_000, 0).unwrap();
+        let told = together(&[(LOOK, &[video]), (2 * LOOK, &[video, back])]);
+        assert_eq!(told, [carried(100_000, 400, 0), carried(101_448, 500, 0)]);
+        let alone =
+            together(&[(LOOK, &[video]), (2 * LOOK, &[]), (9 * LOOK, &[carried(20_000, 4_000, 0).unwrap()])]);
+        assert_eq!(alone, [carried(100_000, 400, 0), None, carried(20_000, 4_000, 0)]);
+    }
+
+    #[test]
+    fn little_says_nothing_until_it_is_enough_or_has_taken_long() {
+        let playlist = carried(6_000, 10, 0).unwrap();
+        let told = together(&[(LOOK, &[playlist]), (2 * LOOK, &[playlist]), (3 * LOOK, &[playlist])]);
+        assert_eq!(told, [None, None, carried(18_000, 30, 0)]);
+        let bad = carried(1_448, LOOK, 0).unwrap();
+        assert_eq!(together(&[(LOOK, &[bad]), (2 * LOOK, &[bad])]), [None, carried(2_896, 1_000, 0)]);
     }
 }

@@ -18,18 +18,12 @@ use policy::{
 
 use super::{
     Census,
-    meter::Carried,
+    meter::{Carried, Together},
     record::{Record, SEEMS_FRESH},
 };
 
 /// For how long what was listed to somebody may still be held against what is listed now: longer than most windows of a live stream.
 const LISTED: Duration = Duration::from_secs(120);
-
-/// Less than this says more of round trips than of the line: an initialization section, a few playlists.
-const LEAST_BYTES: u64 = 16 << 10;
-
-/// But not if it took as long as this while there was more to send: then the line has become bad.
-const LEAST_BUSY: Duration = Duration::from_secs(1);
 
 /// Lists that are remembered of one session: a player has one, or for a moment one of each rung, if it looks at all of them.
 const MOST_LISTS: usize = 16;
@@ -43,51 +37,21 @@ pub(super) struct Personal {
 #[derive(Debug, Default)]
 struct State {
     cap: SessionCap,
-    /// What its connections have carried since the last look.
-    at_once: AtOnce,
-    /// When that was.
-    looked_at: Time,
-    /// What is added up of all looks until it says something.
-    carried: Carried,
-    /// When it last did.
-    judged_at: Time,
+    together: Together,
     lists: BTreeMap<String, Swaps>,
-}
-
-/// What several connections have carried at once.
-#[derive(Debug, Default)]
-struct AtOnce {
-    /// Together.
-    carried: Carried,
-    /// The longest that any of them took: what counts with this look may have begun before it.
-    longest: Duration,
 }
 
 impl Personal {
     /// Notes what one of its connections has carried.
     pub(super) fn carried(&self, carried: Carried) {
-        let at_once = &mut self.state().at_once;
-        at_once.carried += carried;
-        at_once.longest = at_once.longest.max(carried.busy + carried.waited);
+        self.state().together.add(carried);
     }
 
     /// Makes of all that was carried the highest rung that it is sent, of a ladder of these rates, lowest first.
     pub(super) fn decide(&self, said: Option<u64>, rates: &[u64], settings: &Settings, now: Time) -> usize {
         let mut state = self.state();
-        let AtOnce { carried, longest } = std::mem::take(&mut state.at_once);
-        let length = now.since(std::mem::replace(&mut state.looked_at, now));
-        // What one connection did in silence is known only now; but not of a time that was judged by what another carried.
-        let length = length.max(longest.min(now.since(state.judged_at)));
-        // Several connections at once are busy in the same time, and while one is, no other is waited for.
-        let busy = carried.busy.min(length);
-        let waited = carried.waited.min(length - busy);
-        state.carried += Carried { busy, waited, ..carried };
-        let mut measured = Measurement { said, ..Measurement::default() };
-        if state.carried.bytes >= LEAST_BYTES || state.carried.busy >= LEAST_BUSY {
-            let Carried { bytes, busy, waited } = std::mem::take(&mut state.carried);
-            measured = Measurement { bytes, busy, waited, said };
-            state.judged_at = now;
-        }
+        let Carried { bytes, busy, waited } = state.together.look(now).unwrap_or_default();
+        let measured = Measurement { bytes, busy, waited, said };
         state.cap.observe(measured, rates, settings, now);
         state.cap.rung()
     }
@@ -200,11 +164,11 @@ mod tests {
         Carried { bytes, busy, waited }
     }
 
-    /// A session whose connections carry `each`, look by look, every half second for twenty.
-    fn plays(each: &[Carried]) -> Personal {
+    /// A session of the middle rung, which has played for twenty seconds on a line of 1.2 Mb/s, looked at every half second.
+    fn plays() -> Personal {
         let personal = Personal::default();
         for look in 0..40 {
-            each.iter().for_each(|carried| personal.carried(*carried));
+            personal.carried(carried(50_000, 333, 0));
             decide(&personal, look);
         }
         personal
@@ -217,7 +181,7 @@ mod tests {
     #[test]
     fn a_wait_for_the_last_packet_is_no_bad_line_and_a_line_that_leaves_much_unsent_is_one() {
         for (busy_ms, waited_ms, rung) in [(0, 1_000, 1), (1_000, 0, 0)] {
-            let personal = plays(&[carried(50_000, 333, 0)]);
+            let personal = plays();
             personal.carried(carried(1_448, busy_ms, waited_ms));
             decide(&personal, 42);
             personal.carried(carried(60_000, 400, 0));
@@ -226,27 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn two_connections_at_once_share_their_time() {
-        let both = plays(&[carried(100_000, 400, 0), carried(100_000, 400, 0)]);
-        assert_eq!(both.rung(), 2, "3.2 Mb/s");
-        let waits = plays(&[carried(20_000, 500, 0), carried(1_448, 0, 500)]);
-        assert_eq!(waits.rung(), 0, "while one has much to carry, what another waits for says nothing");
-    }
-
-    #[test]
-    fn a_connection_that_comes_back_says_nothing_of_the_time_in_which_another_carried() {
-        let personal = plays(&[carried(300_000, 400, 0)]);
-        personal.carried(carried(1_448, 20_000, 0));
-        personal.carried(carried(300_000, 400, 0));
-        assert_eq!(decide(&personal, 40), 2);
-        let alone = plays(&[carried(300_000, 400, 0)]);
-        alone.carried(carried(20_000, 5_000, 0));
-        assert_eq!(decide(&alone, 50), 0, "it carried nothing for five seconds, and nothing else did");
-    }
-
-    #[test]
     fn who_has_nothing_to_carry_is_not_judged() {
-        let personal = plays(&[carried(50_000, 333, 0)]);
+        let personal = plays();
         for look in 40..400 {
             assert_eq!(decide(&personal, look), 1);
         }
